@@ -1,0 +1,63 @@
+//! Every environment variable that mlx-fork reads, in one place.
+
+use std::ffi::OsString;
+
+/// One variable: its name and what it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name, as in the environment.
+    pub name: &'static str,
+    /// What it does, for the documentation.
+    pub help: &'static str,
+}
+
+impl Variable {
+    /// The value, if the variable is set and not empty.
+    pub fn get(&self) -> Option<String> {
+        self.get_os()?.into_string().ok()
+    }
+
+    /// The value as the system has it, if set and not empty.
+    pub fn get_os(&self) -> Option<OsString> {
+        std::env::var_os(self.name).filter(|value| !value.is_empty())
+    }
+}
+
+/// A tag, branch or commit of MLX to use instead of the pin.
+pub const MLX_REF: Variable = Variable {
+    name: "MLX_REF",
+    help: "tag, branch or commit of MLX to use instead of the pin of fork.toml",
+};
+
+/// Where MLX's git repository is.
+pub const MLX_REPO_URL: Variable = Variable {
+    name: "MLX_REPO_URL",
+    help: "git URL of MLX, instead of the one of fork.toml",
+};
+
+/// The project's folder, where the current folder is not inside it.
+pub const MLX_FORK_ROOT: Variable = Variable {
+    name: "MLX_FORK_ROOT",
+    help: "the project's folder, when commands run outside it",
+};
+
+/// Where builds, stamps and logs go.
+pub const MLX_FORK_TARGET: Variable = Variable {
+    name: "MLX_FORK_TARGET",
+    help: "folder for builds, stamps and logs, instead of target/mlx",
+};
+
+/// No colours on any stream.
+pub const NO_COLOR: Variable = Variable {
+    name: "NO_COLOR",
+    help: "no colours (https://no-color.org)",
+};
+
+/// All of them, for `--help` and docs/.
+pub const ALL: &[Variable] = &[
+    MLX_REF,
+    MLX_REPO_URL,
+    MLX_FORK_ROOT,
+    MLX_FORK_TARGET,
+    NO_COLOR,
+];

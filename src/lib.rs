@@ -1,0 +1,16 @@
+//! mlx-fork keeps a fork of Apple's MLX as a pinned upstream commit, a small
+//! patch series and our own source files, builds it beside stock MLX and proves
+//! that it is right.
+//!
+//! This library does the work. It prints nothing and parses no command line:
+//! `xtask` does both. See `docs/architecture.md`.
+
+pub mod config;
+pub mod env;
+pub mod error;
+pub mod layout;
+pub mod lock;
+pub mod process;
+pub mod ui;
+
+pub use error::{Error, Kind, Result};

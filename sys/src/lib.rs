@@ -1,0 +1,1 @@
+//! Rust FFI to the C API of the fork.
