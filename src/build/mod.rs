@@ -2,6 +2,14 @@
 //!
 //! Knows nothing of git: trees come as folders and ids.
 
+pub mod declared;
+pub mod libclang;
 pub mod options;
+pub mod python;
+pub mod search;
+pub mod system;
+pub mod tools;
+pub mod venv;
 
 pub use options::{LauncherChoice, Options};
+pub use tools::{Origin, Tool, Tools};
