@@ -3,13 +3,17 @@
 //! Knows nothing of git: trees come as folders and ids.
 
 pub mod declared;
+mod fetch;
 pub mod libclang;
 pub mod options;
 pub mod python;
 pub mod search;
+mod sources;
 pub mod system;
+pub mod third_party;
 pub mod tools;
 pub mod venv;
 
 pub use options::{LauncherChoice, Options};
+pub use third_party::ThirdParty;
 pub use tools::{Origin, Tool, Tools};
