@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -20,6 +21,7 @@ pub struct Command {
     args: Vec<OsString>,
     limit: Option<Duration>,
     log: Option<PathBuf>,
+    terminal: bool,
 }
 
 /// A finished child.
@@ -75,6 +77,7 @@ impl Command {
             args: Vec::new(),
             limit: None,
             log: None,
+            terminal: false,
         }
     }
 
@@ -129,6 +132,14 @@ impl Command {
         self
     }
 
+    /// Gives it a pseudo terminal as standard output, where the system has one: ninja
+    /// tells what it begins only to a terminal. A line then ends at a carriage return too.
+    #[must_use]
+    pub fn terminal(mut self) -> Self {
+        self.terminal = true;
+        self
+    }
+
     /// The command as a person would type it.
     pub fn display(&self) -> String {
         std::iter::once(&self.program)
@@ -160,8 +171,18 @@ impl Command {
             Some(path) => Some(open_log(path, &shown)?),
             None => None,
         };
-        self.inner.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let screen = self.terminal.then(pseudo_terminal).flatten();
+        let master = screen.map(|(master, slave)| {
+            self.inner.stdout(slave);
+            master
+        });
+        if master.is_none() {
+            self.inner.stdout(Stdio::piped());
+        }
+        self.inner.stderr(Stdio::piped());
         let child = self.inner.spawn().map_err(|e| spawn_error(&shown, &e))?;
+        // The command holds the terminal's other end: while it is open, reading never ends.
+        self.inner.stdout(Stdio::null());
         let mut group = Group {
             child,
             own_group: self.limit.is_some(),
@@ -170,6 +191,7 @@ impl Command {
         let out = group.child.stdout.take();
         let err = group.child.stderr.take();
         let readers = [
+            master.map(|screen| screen_reader(screen, send.clone())),
             out.map(|pipe| reader(pipe, Stream::Out, send.clone())),
             err.map(|pipe| reader(pipe, Stream::Err, send.clone())),
         ];
@@ -311,6 +333,66 @@ fn reader(
     })
 }
 
+/// As [`reader`] for a screen: a line ends at a newline, at a carriage return and where the
+/// rest of the line is erased, and colours are left out.
+fn screen_reader(
+    mut screen: File,
+    send: mpsc::Sender<(Stream, String)>,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        let (mut line, mut escape) = (Vec::new(), false);
+        // Linux ends a screen that nobody writes to any more with an error, macOS with 0.
+        while let Ok(count @ 1..) = screen.read(&mut bytes) {
+            for &byte in &bytes[..count] {
+                let mut ends = byte == b'\n' || byte == b'\r';
+                if escape {
+                    escape = !byte.is_ascii_alphabetic();
+                    ends = byte == b'K';
+                } else if byte == 0x1b {
+                    escape = true;
+                } else if !ends {
+                    line.push(byte);
+                }
+                if ends && !line.is_empty() {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    if send.send((Stream::Out, text)).is_err() {
+                        return;
+                    }
+                    line.clear();
+                }
+            }
+        }
+    })
+}
+
+/// A pseudo terminal: our end, and the child's. Without a size, so that ninja shortens
+/// no line. `None` where the system gives none.
+fn pseudo_terminal() -> Option<(File, OwnedFd)> {
+    let (mut ours, mut childs) = (-1, -1);
+    // SAFETY: both descriptors are written by the call; null asks for the defaults.
+    let opened = unsafe {
+        libc::openpty(
+            &mut ours,
+            &mut childs,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    if opened != 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded, so both descriptors are open and nobody else's.
+    let (ours, childs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(childs)) };
+    for fd in [&ours, &childs] {
+        // A child that inherited them would keep the screen open.
+        // SAFETY: fcntl on an open descriptor.
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Some((File::from(ours), childs))
+}
+
 /// Asks the kernel to end the child when this process is killed: an orphaned ninja would
 /// go on writing into a build folder that the next run believes to be its own.
 fn die_with_parent(command: &mut std::process::Command) {
@@ -390,6 +472,19 @@ mod tests {
             .unwrap();
         assert!(output.timed_out && !output.success());
         assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_program_on_a_pseudo_terminal_is_heard_before_its_line_ends() {
+        let start = Instant::now();
+        let mut heard = Vec::new();
+        let script = r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
+        let output = sh(script)
+            .terminal()
+            .lines(|_, line| heard.push((line.to_string(), start.elapsed())))
+            .unwrap();
+        assert_eq!(output.stdout, "[0/1] begins\nend\n");
+        assert!(heard[1].1 - heard[0].1 > Duration::from_millis(500));
     }
 
     #[test]
