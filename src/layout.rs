@@ -37,7 +37,9 @@ impl Layout {
             .canonicalize()
             .doing(|| format!("finding the project at {}", root.display()))?;
         let target = match env::MLX_FORK_TARGET.get_os() {
-            Some(target) => std::path::absolute(target).doing(|| "reading MLX_FORK_TARGET".into())?,
+            Some(target) => {
+                std::path::absolute(target).doing(|| "reading MLX_FORK_TARGET".into())?
+            }
             None => root.join("target/mlx"),
         };
         Ok(Layout { root, target })
@@ -66,6 +68,10 @@ impl Layout {
     /// The raw commit object of a pin.
     pub fn pin_commit(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.commit"))
+    }
+    /// The files of a pin's tree, as `git ls-tree -r` lists them.
+    pub fn pin_tree(&self, pin: &str) -> PathBuf {
+        self.patches().join("pins").join(format!("{pin}.tree"))
     }
     /// `mlx_local`: the fork's checkout, a person's to look at and edit.
     pub fn mlx_local(&self) -> PathBuf {
