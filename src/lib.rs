@@ -9,9 +9,11 @@ pub mod build;
 pub mod config;
 pub mod env;
 pub mod error;
+pub mod git;
 pub mod layout;
 pub mod lock;
 pub mod process;
+pub mod source;
 pub mod ui;
 
 pub use error::{Error, Kind, Result};

@@ -20,6 +20,7 @@ pub struct Command {
     inner: std::process::Command,
     args: Vec<OsString>,
     limit: Option<Duration>,
+    silence: Option<Duration>,
     log: Option<PathBuf>,
     terminal: bool,
 }
@@ -76,6 +77,7 @@ impl Command {
             inner,
             args: Vec::new(),
             limit: None,
+            silence: None,
             log: None,
             terminal: false,
         }
@@ -122,6 +124,14 @@ impl Command {
         // A group of its own, so that its children can be killed with it.
         self.inner.process_group(0);
         self.limit = Some(limit);
+        self
+    }
+
+    /// Kills the child and its children when it prints nothing for this long.
+    #[must_use]
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
+        self.inner.process_group(0);
+        self.silence = Some(limit);
         self
     }
 
@@ -185,7 +195,7 @@ impl Command {
         self.inner.stdout(Stdio::null());
         let mut group = Group {
             child,
-            own_group: self.limit.is_some(),
+            own_group: self.limit.is_some() || self.silence.is_some(),
         };
         let (send, receive) = mpsc::channel();
         let out = group.child.stdout.take();
@@ -200,11 +210,9 @@ impl Command {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         let mut timed_out = false;
         loop {
-            let left = match self.limit {
-                Some(limit) => limit.saturating_sub(start.elapsed()),
-                None => Duration::from_secs(3600),
-            };
-            match receive.recv_timeout(left) {
+            let left = self.limit.map(|l| l.saturating_sub(start.elapsed()));
+            let patience = [left, self.silence].into_iter().flatten().min();
+            match receive.recv_timeout(patience.unwrap_or(Duration::from_secs(3600))) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
                         // A log that can't be written must not fail the build it describes.
@@ -220,7 +228,7 @@ impl Command {
                     text.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) if self.limit.is_some() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if patience.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -318,17 +326,29 @@ fn reader(
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
         // Compilers print bytes, not always UTF-8.
-        while let Ok(1..) = pipe.read_until(b'\n', &mut line) {
-            let text = String::from_utf8_lossy(&line);
-            if send
-                .send((stream, text.trim_end_matches(['\n', '\r']).to_string()))
-                .is_err()
-            {
+        let mut line = Vec::new();
+        let mut after_return = false;
+        loop {
+            let chunk = match pipe.fill_buf() {
+                Ok(chunk) if !chunk.is_empty() => chunk,
+                _ => break,
+            };
+            // Progress that is written over itself (git's) ends its lines with a return.
+            let end = chunk.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let taken = end.map_or(chunk.len(), |at| at + 1);
+            line.extend_from_slice(&chunk[..end.unwrap_or(taken)]);
+            let ended_by = end.map(|at| chunk[at]);
+            pipe.consume(taken);
+            let Some(ended_by) = ended_by else { continue };
+            let second_half = after_return && ended_by == b'\n' && line.is_empty();
+            after_return = ended_by == b'\r';
+            if !second_half && !send_line(&send, stream, &mut line) {
                 return;
             }
-            line.clear();
+        }
+        if !line.is_empty() {
+            send_line(&send, stream, &mut line);
         }
     })
 }
@@ -354,14 +374,13 @@ fn screen_reader(
                 } else if !ends {
                     line.push(byte);
                 }
-                if ends && !line.is_empty() {
-                    let text = String::from_utf8_lossy(&line).into_owned();
-                    if send.send((Stream::Out, text)).is_err() {
-                        return;
-                    }
-                    line.clear();
+                if ends && !line.is_empty() && !send_line(&send, Stream::Out, &mut line) {
+                    return;
                 }
             }
+        }
+        if !line.is_empty() {
+            send_line(&send, Stream::Out, &mut line);
         }
     })
 }
@@ -391,6 +410,12 @@ fn pseudo_terminal() -> Option<(File, OwnedFd)> {
         unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
     }
     Some((File::from(ours), childs))
+}
+
+fn send_line(send: &mpsc::Sender<(Stream, String)>, stream: Stream, line: &mut Vec<u8>) -> bool {
+    let text = String::from_utf8_lossy(line).into_owned();
+    line.clear();
+    send.send((stream, text)).is_ok()
 }
 
 /// Asks the kernel to end the child when this process is killed: an orphaned ninja would
@@ -478,13 +503,36 @@ mod tests {
     fn a_program_on_a_pseudo_terminal_is_heard_before_its_line_ends() {
         let start = Instant::now();
         let mut heard = Vec::new();
-        let script = r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
+        let script =
+            r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
         let output = sh(script)
             .terminal()
             .lines(|_, line| heard.push((line.to_string(), start.elapsed())))
             .unwrap();
         assert_eq!(output.stdout, "[0/1] begins\nend\n");
         assert!(heard[1].1 - heard[0].1 > Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_child_that_falls_silent_is_killed_and_one_that_talks_is_not() {
+        let quarter = Duration::from_millis(250);
+        let start = Instant::now();
+        let silent = sh("echo one; sleep 60").silence_limit(quarter).output();
+        let silent = silent.unwrap();
+        assert!(silent.timed_out && silent.stdout == "one\n");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        let talks = sh("for i in 1 2 3 4 5; do printf '%s\\r' $i; sleep 0.1; done")
+            .silence_limit(Duration::from_secs(10))
+            .output()
+            .unwrap();
+        assert!(talks.success());
+        assert_eq!(talks.stdout, "1\n2\n3\n4\n5\n");
+    }
+
+    #[test]
+    fn every_kind_of_line_end_ends_one_line() {
+        let output = sh(r"printf 'a\r\nb\n\nc\rd'").output().unwrap();
+        assert_eq!(output.stdout, "a\nb\n\nc\nd\n");
     }
 
     #[test]

@@ -42,11 +42,9 @@ impl Docs {
             return Ok(ExitCode::SUCCESS);
         }
         let names: Vec<String> = stale.iter().map(|p| p.display().to_string()).collect();
-        Err(
-            Error::gate(format!("not up to date: {}", names.join(", ")))
-                .doing("checking the generated documentation")
-                .hint("run `cargo xtask docs` and commit what it writes"),
-        )
+        Err(Error::gate(format!("not up to date: {}", names.join(", ")))
+            .doing("checking the generated documentation")
+            .hint("run `cargo xtask docs` and commit what it writes"))
     }
 }
 
