@@ -5,6 +5,7 @@
 //! This library does the work. It prints nothing and parses no command line:
 //! `xtask` does both. See `docs/architecture.md`.
 
+pub mod build;
 pub mod config;
 pub mod env;
 pub mod error;

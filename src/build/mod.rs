@@ -1,0 +1,3 @@
+//! Building: tools, third-party sources, cmake, the C API and its bindings.
+
+pub mod bindings;
