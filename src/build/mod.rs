@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of git: trees come as folders and ids.
 
+pub mod bindings;
 pub mod declared;
 mod fetch;
 pub mod libclang;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bindings;
 mod docs;
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use mlx_fork::Result;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Docs(docs::Docs),
+    Bindings(bindings::Bindings),
 }
 
 impl Command {
@@ -18,6 +20,7 @@ impl Command {
     pub fn run(self) -> Result<ExitCode> {
         match self {
             Command::Docs(command) => command.run(),
+            Command::Bindings(command) => command.run(),
         }
     }
 }
