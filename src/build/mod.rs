@@ -2,9 +2,13 @@
 //!
 //! Knows nothing of git: trees come as folders and ids.
 
+mod checks;
 pub mod declared;
+pub mod doctor;
 mod fetch;
+pub mod install;
 pub mod libclang;
+mod machine;
 pub mod options;
 pub mod python;
 pub mod search;

@@ -237,6 +237,15 @@ fn on_path(
     })
 }
 
+/// The git program, which the sources are fetched with.
+pub fn git(system: &System) -> Found {
+    let mut over = Vec::new();
+    on_path(system, "git", None, &mut over).ok_or_else(|| {
+        let why = over.into_iter().next().map(|(_, why)| why);
+        Lack::of(Need::Git, why.unwrap_or_else(|| "no git on PATH".into()))
+    })
+}
+
 fn compiler(
     system: &System,
     name: &str,
@@ -448,16 +457,17 @@ fn version_of(program: &Path) -> Result<String, String> {
         .ok_or_else(|| format!("`{} --version` says no version", program.display()))
 }
 
-/// The first `1.2` or `1.2.3` that stands as a word of its own.
+/// The first `1.2` or `1.2.3` that begins a word; what follows it (`.git`, `-14`) is no part.
 pub fn version_in(text: &str) -> Option<String> {
-    text.split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()))
-        .find(|word| {
-            let mut parts = word.split('.');
-            parts.clone().count() >= 2
-                && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        })
-        .map(str::to_string)
+    text.split_whitespace().find_map(|word| {
+        let word = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let numbers = word
+            .split(|c: char| !c.is_ascii_digit() && c != '.')
+            .next()?
+            .trim_end_matches('.');
+        let dotted = numbers.contains('.') && !numbers.contains("..");
+        dotted.then(|| numbers.to_string())
+    })
 }
 
 /// True where `version` is `least` or later, by numbers.
@@ -479,6 +489,7 @@ mod tests {
         let said = [
             ("cmake version 3.31.6\n\nCMake suite", "3.31.6"),
             ("1.11.1\n", "1.11.1"),
+            ("1.13.0.git.kitware.jobserver-pipe-1\n", "1.13.0"),
             ("c++ (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright", "12.2.0"),
             ("Apple clang version 16.0.0 (clang-1600.0.26.6)", "16.0.0"),
             ("ccache version 4.8\nFeatures: http", "4.8"),

@@ -59,7 +59,7 @@ pub struct Source {
     /// How it gets into the build.
     kind: Kind,
     /// What brings it; `None` where no package does.
-    need: Option<Need>,
+    pub need: Option<Need>,
 }
 
 /// The table.
@@ -213,13 +213,7 @@ impl Source {
             _ => {}
         }
         let Some(include) = system.header(self.header) else {
-            let looked: Vec<String> = system
-                .includes()
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect();
-            let why = format!("no {} in {}", self.header, looked.join(", "));
-            return Ok(Err(self.lack(why)));
+            return Ok(Err(self.no_header(system)));
         };
         let version = self.version(&include);
         if !self.least.is_empty() && !version.is_empty() && !at_least(&version, self.least) {
@@ -276,6 +270,23 @@ impl Source {
             includes,
             evidence,
         }))
+    }
+
+    /// The lack of the system's headers, if they are lacking.
+    pub fn headers_missing(&self, system: &System) -> Option<Lack> {
+        system
+            .header(self.header)
+            .is_none()
+            .then(|| self.no_header(system))
+    }
+
+    fn no_header(&self, system: &System) -> Lack {
+        let looked: Vec<String> = system
+            .includes()
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        self.lack(format!("no {} in {}", self.header, looked.join(", ")))
     }
 
     fn lack(&self, why: String) -> Lack {
