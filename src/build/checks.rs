@@ -126,6 +126,13 @@ pub fn object(compiler: &Tool, source: &str, includes: &[PathBuf], scratch: &Pat
     ran("it does not compile", command)
 }
 
+/// Has this Python import nanobind, and say that it is of this version.
+pub fn nanobind(python: &Tool, version: &str) -> Checked {
+    let ask = "import nanobind, numpy, sys; sys.exit(nanobind.__version__ != sys.argv[1])";
+    let command = Command::new(&python.path).args(["-I", "-c", ask, version]);
+    ran(&format!("importing nanobind {version} fails"), command)
+}
+
 /// The flags that this family of compiler wants for C++20 on this machine, as cc knows them.
 fn flags(compiler: &Tool, cpp: bool, scratch: &Path) -> Result<Vec<std::ffi::OsString>, String> {
     let machine = format!("{}-{}", std::env::consts::ARCH, target_os());

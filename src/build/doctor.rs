@@ -214,7 +214,7 @@ impl Doctor<'_> {
         self.launcher(survey);
         if let Some((python, nanobind)) = &survey.python {
             let over = passed_over(survey, "python");
-            let tried = format!("makes environments, has its C headers{over}");
+            let tried = format!("in an environment of its own, with its C headers{over}");
             self.tool("python", python, &tried, Need::PythonHeaders, |tool| {
                 let includes = python::include(&tool.path)?;
                 let cxx = survey.cxx.as_ref().map_err(|lack| lack.why.clone())?;
@@ -223,9 +223,12 @@ impl Doctor<'_> {
             self.tool(
                 "nanobind",
                 nanobind,
-                "the version that MLX names",
+                "imported, the version that MLX names",
                 Need::Python,
-                |_| Ok(()),
+                |tool| {
+                    let python = python.as_ref().map_err(|lack| lack.why.clone())?;
+                    checks::nanobind(python, &tool.version)
+                },
             );
         }
         let over = passed_over(survey, "libclang");

@@ -22,7 +22,7 @@ pub fn plan(system: &System, report: &Report) -> Vec<Mend> {
 /// [`crate::Kind::Environment`]: a command failed, or something needed is still lacking after
 /// all of them.
 pub fn run(layout: &Layout, options: &Options, ui: &dyn Ui) -> Result<Report> {
-    let system = System::detect();
+    let mut system = System::detect();
     let mut report = doctor::examine_on(&system, layout, options, ui)?;
     // What hides behind a lack shows when that is mended: no compiler, no compiled checks.
     let mut tried = BTreeSet::new();
@@ -35,7 +35,8 @@ pub fn run(layout: &Layout, options: &Options, ui: &dyn Ui) -> Result<Report> {
             carry_out(&system, layout, &mend, ui)?;
         }
         tried.extend(needs);
-        report = doctor::examine_on(&System::detect(), layout, options, ui)?;
+        system = System::detect();
+        report = doctor::examine_on(&system, layout, options, ui)?;
     }
     match report.fit {
         true => Ok(report),

@@ -6,6 +6,7 @@ mod checks;
 pub mod declared;
 pub mod doctor;
 mod fetch;
+mod files;
 pub mod install;
 pub mod libclang;
 mod machine;
@@ -17,6 +18,7 @@ pub mod system;
 pub mod third_party;
 pub mod tools;
 pub mod venv;
+mod wheels;
 
 pub use options::{LauncherChoice, Options};
 pub use third_party::ThirdParty;
