@@ -2,6 +2,7 @@
 
 mod bindings;
 mod docs;
+mod doctor;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use mlx_fork::Result;
 pub enum Command {
     Docs(docs::Docs),
     Bindings(bindings::Bindings),
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -21,6 +23,7 @@ impl Command {
         match self {
             Command::Docs(command) => command.run(),
             Command::Bindings(command) => command.run(),
+            Command::Doctor(command) => command.run(),
         }
     }
 }
