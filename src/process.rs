@@ -288,7 +288,8 @@ pub fn last_lines(text: &str, n: usize) -> String {
         .join("\n")
 }
 
-fn quote(word: &str) -> String {
+/// A word as a POSIX shell wants it.
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_string()
@@ -478,7 +479,8 @@ mod tests {
     fn a_program_on_a_pseudo_terminal_is_heard_before_its_line_ends() {
         let start = Instant::now();
         let mut heard = Vec::new();
-        let script = r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
+        let script =
+            r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
         let output = sh(script)
             .terminal()
             .lines(|_, line| heard.push((line.to_string(), start.elapsed())))

@@ -3,17 +3,29 @@
 //! Knows nothing of git: trees come as folders and ids.
 
 pub mod declared;
-mod fetch;
+pub mod diagnosis;
+pub mod environment;
+pub mod fetch;
+pub mod files;
+pub mod hold;
+pub mod jobs;
+pub mod launcher;
 pub mod libclang;
+pub mod ninja;
 pub mod options;
+pub mod prefix;
+pub mod project;
 pub mod python;
 pub mod search;
-mod sources;
+pub mod sides;
+pub mod sources;
+pub mod stamp;
 pub mod system;
 pub mod third_party;
 pub mod tools;
 pub mod venv;
 
 pub use options::{LauncherChoice, Options};
+pub use sides::{Build, Side, SideInput, stock_and_fork};
 pub use third_party::ThirdParty;
 pub use tools::{Origin, Tool, Tools};
