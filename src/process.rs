@@ -296,7 +296,8 @@ pub fn last_lines(text: &str, n: usize) -> String {
         .join("\n")
 }
 
-fn quote(word: &str) -> String {
+/// A word as a POSIX shell wants it.
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_string()

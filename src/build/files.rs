@@ -66,4 +66,89 @@ mod tests {
         link(Path::new("/two"), &at).unwrap();
         assert_eq!(std::fs::read_link(&at).unwrap(), Path::new("/two"));
     }
+//! Small file work that the builds share: whole files, listings, keys of content.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Doing, Result, reading, writing};
+
+use super::stamp::Inputs;
+
+/// Writes a whole file or leaves what was there.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().doing(writing(path))
+}
+
+/// Every file and link below a folder, sorted; folders that are links are not followed.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+        for entry in std::fs::read_dir(folder).doing(reading(folder))? {
+            let entry = entry.doing(reading(folder))?;
+            if entry.file_type().doing(reading(folder))?.is_dir() {
+                walk(&entry.path(), files)?;
+            } else {
+                files.push(entry.path());
+            }
+        }
+        Ok(())
+    }
+    let mut files = Vec::new();
+    walk(folder, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+/// A key of the names and the bytes of all files below a folder.
+pub fn content_key(folder: &Path) -> Result<String> {
+    let mut inputs = Inputs::default();
+    for file in files_below(folder)? {
+        let bytes = std::fs::read(&file).doing(reading(&file))?;
+        let name = file.strip_prefix(folder).unwrap_or(&file);
+        inputs = inputs.with(&name.to_string_lossy(), hex(&Sha256::digest(bytes)));
+    }
+    Ok(inputs.key())
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes a file or a folder, or nothing where there is none.
+pub fn remove(path: &Path) -> Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(_) => return Ok(()),
+    };
+    removed.doing(|| format!("removing {}", path.display()))
+}
+
+/// Copies a file, making the folders that it needs.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder).doing(writing(folder))?;
+    }
+    std::fs::copy(from, to).doing(writing(to))?;
+    Ok(())
+}
+
+/// `PATH.new` and the like: on the same file system, so that a rename is enough.
+pub fn beside(prefix: &Path, ending: &str) -> PathBuf {
+    let mut name = prefix.file_name().unwrap_or_default().to_os_string();
+    name.push(".");
+    name.push(ending);
+    prefix.with_file_name(name)
 }
