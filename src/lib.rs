@@ -12,6 +12,7 @@ pub mod error;
 pub mod git;
 pub mod layout;
 pub mod lock;
+pub mod probe;
 pub mod process;
 pub mod source;
 pub mod ui;

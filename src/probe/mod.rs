@@ -1,0 +1,3 @@
+//! What a build can do.
+pub mod binary;
+pub mod cpu;
