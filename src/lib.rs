@@ -14,6 +14,7 @@ pub mod layout;
 pub mod lock;
 pub mod probe;
 pub mod process;
+pub mod run;
 pub mod source;
 pub mod ui;
 
