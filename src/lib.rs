@@ -12,7 +12,9 @@ pub mod error;
 pub mod git;
 pub mod layout;
 pub mod lock;
+pub mod probe;
 pub mod process;
+pub mod run;
 pub mod source;
 pub mod ui;
 

@@ -3,6 +3,10 @@
 mod bindings;
 mod docs;
 mod doctor;
+mod env;
+mod probe;
+mod python;
+mod side;
 
 use std::process::ExitCode;
 
@@ -12,18 +16,27 @@ use mlx_fork::Result;
 /// One variant a command; its doc comment is the command's help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Docs(docs::Docs),
     Bindings(bindings::Bindings),
     Doctor(doctor::Doctor),
+    Docs(docs::Docs),
+    Env(env::Env),
+    Probe(probe::Probe),
+    #[command(hide = true)]
+    ProbeWorker(probe::Worker),
+    Python(python::Python),
 }
 
 impl Command {
     /// Runs it; the exit code is 0 unless the command says otherwise.
     pub fn run(self) -> Result<ExitCode> {
         match self {
-            Command::Docs(command) => command.run(),
             Command::Bindings(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Docs(command) => command.run(),
+            Command::Env(command) => command.run(),
+            Command::Probe(command) => command.run(),
+            Command::ProbeWorker(command) => command.run(),
+            Command::Python(command) => command.run(),
         }
     }
 }
