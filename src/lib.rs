@@ -11,6 +11,7 @@ pub mod env;
 pub mod error;
 pub mod layout;
 pub mod lock;
+pub mod parity;
 pub mod process;
 pub mod ui;
 

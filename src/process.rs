@@ -19,6 +19,7 @@ pub struct Command {
     inner: std::process::Command,
     args: Vec<OsString>,
     limit: Option<Duration>,
+    silence: Option<Duration>,
     log: Option<PathBuf>,
 }
 
@@ -31,7 +32,7 @@ pub struct Output {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
-    /// True when it was killed because its time was up.
+    /// True when it was killed because its time was up, or because it was silent too long.
     pub timed_out: bool,
 }
 
@@ -74,6 +75,7 @@ impl Command {
             inner,
             args: Vec::new(),
             limit: None,
+            silence: None,
             log: None,
         }
     }
@@ -122,6 +124,14 @@ impl Command {
         self
     }
 
+    /// Kills the child and its children when it prints no line for this long.
+    #[must_use]
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.inner.process_group(0);
+        self.silence = Some(limit);
+        self
+    }
+
     /// Writes the command line and everything it prints to this file.
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
@@ -164,7 +174,7 @@ impl Command {
         let child = self.inner.spawn().map_err(|e| spawn_error(&shown, &e))?;
         let mut group = Group {
             child,
-            own_group: self.limit.is_some(),
+            own_group: self.limit.is_some() || self.silence.is_some(),
         };
         let (send, receive) = mpsc::channel();
         let out = group.child.stdout.take();
@@ -178,10 +188,11 @@ impl Command {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         let mut timed_out = false;
         loop {
-            let left = match self.limit {
-                Some(limit) => limit.saturating_sub(start.elapsed()),
-                None => Duration::from_secs(3600),
-            };
+            let whole = self
+                .limit
+                .map(|limit| limit.saturating_sub(start.elapsed()));
+            let limit = whole.into_iter().chain(self.silence).min();
+            let left = limit.unwrap_or(Duration::from_secs(3600));
             match receive.recv_timeout(left) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
@@ -198,7 +209,7 @@ impl Command {
                     text.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) if self.limit.is_some() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if limit.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -389,6 +400,22 @@ mod tests {
             .output()
             .unwrap();
         assert!(output.timed_out && !output.success());
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_child_that_falls_silent_is_killed_and_one_that_speaks_is_not() {
+        let start = Instant::now();
+        let speaking = sh("for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done")
+            .silence(Duration::from_millis(800))
+            .output()
+            .unwrap();
+        assert!(speaking.success());
+        let silent = sh("echo begin; sleep 60 & sleep 60")
+            .silence(Duration::from_millis(200))
+            .output()
+            .unwrap();
+        assert!(silent.timed_out && silent.stdout == "begin\n");
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 

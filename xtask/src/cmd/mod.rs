@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
-mod bindings;
+mod parity;
+mod parity_worker;
 
 use std::process::ExitCode;
 
@@ -10,14 +11,17 @@ use mlx_fork::Result;
 /// One variant a command; its doc comment is the command's help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Bindings(bindings::Bindings),
+    Parity(parity::Parity),
+    #[command(hide = true)]
+    ParityWorker(parity_worker::ParityWorker),
 }
 
 impl Command {
     /// Runs it; the exit code is 0 unless the command says otherwise.
     pub fn run(self) -> Result<ExitCode> {
         match self {
-            Command::Bindings(command) => command.run(),
+            Command::Parity(command) => command.run(),
+            Command::ParityWorker(command) => command.run(),
         }
     }
 }
