@@ -13,6 +13,7 @@ pub mod git;
 pub mod layout;
 pub mod lock;
 pub mod probe;
+pub mod parity;
 pub mod process;
 pub mod run;
 pub mod source;

@@ -34,7 +34,7 @@ pub struct Output {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
-    /// True when it was killed because its time was up.
+    /// True when it was killed because its time was up, or because it was silent too long.
     pub timed_out: bool,
 }
 
@@ -130,6 +130,9 @@ impl Command {
     /// Kills the child and its children when it prints nothing for this long.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
+    /// Kills the child and its children when it prints no line for this long.
+    #[must_use]
+    pub fn silence(mut self, limit: Duration) -> Self {
         self.inner.process_group(0);
         self.silence = Some(limit);
         self
@@ -213,6 +216,12 @@ impl Command {
             let left = self.limit.map(|l| l.saturating_sub(start.elapsed()));
             let patience = [left, self.silence].into_iter().flatten().min();
             match receive.recv_timeout(patience.unwrap_or(Duration::from_secs(3600))) {
+            let whole = self
+                .limit
+                .map(|limit| limit.saturating_sub(start.elapsed()));
+            let limit = whole.into_iter().chain(self.silence).min();
+            let left = limit.unwrap_or(Duration::from_secs(3600));
+            match receive.recv_timeout(left) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
                         // A log that can't be written must not fail the build it describes.
@@ -229,6 +238,7 @@ impl Command {
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) if patience.is_some() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if limit.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -534,6 +544,19 @@ mod tests {
     fn every_kind_of_line_end_ends_one_line() {
         let output = sh(r"printf 'a\r\nb\n\nc\rd'").output().unwrap();
         assert_eq!(output.stdout, "a\nb\n\nc\nd\n");
+    fn a_child_that_falls_silent_is_killed_and_one_that_speaks_is_not() {
+        let start = Instant::now();
+        let speaking = sh("for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done")
+            .silence(Duration::from_millis(800))
+            .output()
+            .unwrap();
+        assert!(speaking.success());
+        let silent = sh("echo begin; sleep 60 & sleep 60")
+            .silence(Duration::from_millis(200))
+            .output()
+            .unwrap();
+        assert!(silent.timed_out && silent.stdout == "begin\n");
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]

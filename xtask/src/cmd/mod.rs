@@ -7,6 +7,8 @@ mod env;
 mod probe;
 mod python;
 mod side;
+mod parity;
+mod parity_worker;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,9 @@ pub enum Command {
     #[command(hide = true)]
     ProbeWorker(probe::Worker),
     Python(python::Python),
+    Parity(parity::Parity),
+    #[command(hide = true)]
+    ParityWorker(parity_worker::ParityWorker),
 }
 
 impl Command {
@@ -37,6 +42,8 @@ impl Command {
             Command::Probe(command) => command.run(),
             Command::ProbeWorker(command) => command.run(),
             Command::Python(command) => command.run(),
+            Command::Parity(command) => command.run(),
+            Command::ParityWorker(command) => command.run(),
         }
     }
 }
