@@ -2,9 +2,13 @@
 //! they say the same already, since an unchanged time keeps a build warm.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Doing, Result, writing};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Doing, Result, reading, writing};
+
+use super::stamp::Inputs;
 
 /// Makes `path` say `text`; a run that is killed leaves the old text.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
@@ -38,44 +42,6 @@ fn make_parent(path: &Path) -> Result<&Path> {
     std::fs::create_dir_all(folder).doing(writing(folder))?;
     Ok(folder)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_says_the_same_keeps_its_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b.txt");
-        replace(&path, "one").unwrap();
-        let time = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
-        let first = time(&path);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        replace(&path, "one").unwrap();
-        assert_eq!(time(&path), first);
-        replace(&path, "two").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
-        assert!(time(&path) > first);
-    }
-
-    #[test]
-    fn a_link_follows_what_it_should_point_to() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = dir.path().join("x/link");
-        link(Path::new("/one"), &at).unwrap();
-        link(Path::new("/two"), &at).unwrap();
-        assert_eq!(std::fs::read_link(&at).unwrap(), Path::new("/two"));
-    }
-//! Small file work that the builds share: whole files, listings, keys of content.
-
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
-
-use crate::error::{Doing, Result, reading, writing};
-
-use super::stamp::Inputs;
 
 /// Writes a whole file or leaves what was there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -151,4 +117,33 @@ pub fn beside(prefix: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     prefix.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_says_the_same_keeps_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.txt");
+        replace(&path, "one").unwrap();
+        let time = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+        let first = time(&path);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        replace(&path, "one").unwrap();
+        assert_eq!(time(&path), first);
+        replace(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert!(time(&path) > first);
+    }
+
+    #[test]
+    fn a_link_follows_what_it_should_point_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("x/link");
+        link(Path::new("/one"), &at).unwrap();
+        link(Path::new("/two"), &at).unwrap();
+        assert_eq!(std::fs::read_link(&at).unwrap(), Path::new("/two"));
+    }
 }

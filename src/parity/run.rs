@@ -208,7 +208,7 @@ impl<'a> Build<'a> {
             .arg(&self.out)
             .args(["--seed", &self.seed.to_string()])
             .args(["--memory", &MEMORY_MIB.to_string()])
-            .silence(HANG);
+            .silence_limit(HANG);
         let mut open: Option<usize> = None;
         let mut ready = false;
         let mut rubbish: Option<String> = None;

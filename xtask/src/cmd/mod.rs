@@ -4,11 +4,11 @@ mod bindings;
 mod docs;
 mod doctor;
 mod env;
+mod parity;
+mod parity_worker;
 mod probe;
 mod python;
 mod side;
-mod parity;
-mod parity_worker;
 
 use std::process::ExitCode;
 

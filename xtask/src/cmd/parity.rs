@@ -74,7 +74,7 @@ impl Parity {
 fn print(report: &Report) {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header([
             "case",

@@ -159,7 +159,7 @@ fn name_and_folder(text: &str) -> Result<(String, PathBuf), String> {
 
 fn show(summary: &Summary) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     let mut row = |what: &str, value: String| {
         table.add_row([what.to_string(), value]);
     };

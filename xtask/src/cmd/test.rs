@@ -62,7 +62,7 @@ impl Test {
 
 fn report(outcomes: &[Outcome]) -> Result<ExitCode> {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["suite", "passed", "failed", "skipped", "seconds", ""]);
     for o in outcomes {
         table.add_row([

@@ -1,10 +1,11 @@
 //! Child processes, kept in one place: captured output, logs, time limits, and a
 //! process group of their own so that nothing outlives a run that gave up.
 
+mod lines;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -12,6 +13,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result, writing};
+
+use lines::{pseudo_terminal, reader, screen_reader};
 
 /// A command to run: program, arguments, environment, folder.
 #[derive(Debug)]
@@ -130,9 +133,6 @@ impl Command {
     /// Kills the child and its children when it prints nothing for this long.
     #[must_use]
     pub fn silence_limit(mut self, limit: Duration) -> Self {
-    /// Kills the child and its children when it prints no line for this long.
-    #[must_use]
-    pub fn silence(mut self, limit: Duration) -> Self {
         self.inner.process_group(0);
         self.silence = Some(limit);
         self
@@ -216,12 +216,6 @@ impl Command {
             let left = self.limit.map(|l| l.saturating_sub(start.elapsed()));
             let patience = [left, self.silence].into_iter().flatten().min();
             match receive.recv_timeout(patience.unwrap_or(Duration::from_secs(3600))) {
-            let whole = self
-                .limit
-                .map(|limit| limit.saturating_sub(start.elapsed()));
-            let limit = whole.into_iter().chain(self.silence).min();
-            let left = limit.unwrap_or(Duration::from_secs(3600));
-            match receive.recv_timeout(left) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
                         // A log that can't be written must not fail the build it describes.
@@ -238,7 +232,6 @@ impl Command {
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) if patience.is_some() => {
-                Err(mpsc::RecvTimeoutError::Timeout) if limit.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -328,105 +321,6 @@ fn open_log(path: &Path, shown: &str) -> Result<File> {
     let mut file = File::create(path).doing(writing(path))?;
     writeln!(file, "$ {shown}").doing(writing(path))?;
     Ok(file)
-}
-
-fn reader(
-    pipe: impl Read + Send + 'static,
-    stream: Stream,
-    send: mpsc::Sender<(Stream, String)>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        // Compilers print bytes, not always UTF-8.
-        let mut line = Vec::new();
-        let mut after_return = false;
-        loop {
-            let chunk = match pipe.fill_buf() {
-                Ok(chunk) if !chunk.is_empty() => chunk,
-                _ => break,
-            };
-            // Progress that is written over itself (git's) ends its lines with a return.
-            let end = chunk.iter().position(|b| matches!(b, b'\n' | b'\r'));
-            let taken = end.map_or(chunk.len(), |at| at + 1);
-            line.extend_from_slice(&chunk[..end.unwrap_or(taken)]);
-            let ended_by = end.map(|at| chunk[at]);
-            pipe.consume(taken);
-            let Some(ended_by) = ended_by else { continue };
-            let second_half = after_return && ended_by == b'\n' && line.is_empty();
-            after_return = ended_by == b'\r';
-            if !second_half && !send_line(&send, stream, &mut line) {
-                return;
-            }
-        }
-        if !line.is_empty() {
-            send_line(&send, stream, &mut line);
-        }
-    })
-}
-
-/// As [`reader`] for a screen: a line ends at a newline, at a carriage return and where the
-/// rest of the line is erased, and colours are left out.
-fn screen_reader(
-    mut screen: File,
-    send: mpsc::Sender<(Stream, String)>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        let (mut line, mut escape) = (Vec::new(), false);
-        // Linux ends a screen that nobody writes to any more with an error, macOS with 0.
-        while let Ok(count @ 1..) = screen.read(&mut bytes) {
-            for &byte in &bytes[..count] {
-                let mut ends = byte == b'\n' || byte == b'\r';
-                if escape {
-                    escape = !byte.is_ascii_alphabetic();
-                    ends = byte == b'K';
-                } else if byte == 0x1b {
-                    escape = true;
-                } else if !ends {
-                    line.push(byte);
-                }
-                if ends && !line.is_empty() && !send_line(&send, Stream::Out, &mut line) {
-                    return;
-                }
-            }
-        }
-        if !line.is_empty() {
-            send_line(&send, Stream::Out, &mut line);
-        }
-    })
-}
-
-/// A pseudo terminal: our end, and the child's. Without a size, so that ninja shortens
-/// no line. `None` where the system gives none.
-fn pseudo_terminal() -> Option<(File, OwnedFd)> {
-    let (mut ours, mut childs) = (-1, -1);
-    // SAFETY: both descriptors are written by the call; null asks for the defaults.
-    let opened = unsafe {
-        libc::openpty(
-            &mut ours,
-            &mut childs,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        )
-    };
-    if opened != 0 {
-        return None;
-    }
-    // SAFETY: the call succeeded, so both descriptors are open and nobody else's.
-    let (ours, childs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(childs)) };
-    for fd in [&ours, &childs] {
-        // A child that inherited them would keep the screen open.
-        // SAFETY: fcntl on an open descriptor.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    Some((File::from(ours), childs))
-}
-
-fn send_line(send: &mpsc::Sender<(Stream, String)>, stream: Stream, line: &mut Vec<u8>) -> bool {
-    let text = String::from_utf8_lossy(line).into_owned();
-    line.clear();
-    send.send((stream, text)).is_ok()
 }
 
 /// Asks the kernel to end the child when this process is killed: an orphaned ninja would
@@ -544,19 +438,6 @@ mod tests {
     fn every_kind_of_line_end_ends_one_line() {
         let output = sh(r"printf 'a\r\nb\n\nc\rd'").output().unwrap();
         assert_eq!(output.stdout, "a\nb\n\nc\nd\n");
-    fn a_child_that_falls_silent_is_killed_and_one_that_speaks_is_not() {
-        let start = Instant::now();
-        let speaking = sh("for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done")
-            .silence(Duration::from_millis(800))
-            .output()
-            .unwrap();
-        assert!(speaking.success());
-        let silent = sh("echo begin; sleep 60 & sleep 60")
-            .silence(Duration::from_millis(200))
-            .output()
-            .unwrap();
-        assert!(silent.timed_out && silent.stdout == "begin\n");
-        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     #[test]
