@@ -37,7 +37,9 @@ impl Layout {
             .canonicalize()
             .doing(|| format!("finding the project at {}", root.display()))?;
         let target = match env::MLX_FORK_TARGET.get_os() {
-            Some(target) => std::path::absolute(target).doing(|| "reading MLX_FORK_TARGET".into())?,
+            Some(target) => {
+                std::path::absolute(target).doing(|| "reading MLX_FORK_TARGET".into())?
+            }
             None => root.join("target/mlx"),
         };
         Ok(Layout { root, target })

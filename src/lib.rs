@@ -8,9 +8,11 @@
 pub mod config;
 pub mod env;
 pub mod error;
+pub mod git;
 pub mod layout;
 pub mod lock;
 pub mod process;
+pub mod series;
 pub mod ui;
 
 pub use error::{Error, Kind, Result};

@@ -9,7 +9,12 @@ use clap::Parser;
 
 /// Keeps, builds and proves a fork of Apple's MLX.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: cmd::Command,

@@ -43,7 +43,8 @@ impl Terminal {
             let bar = ProgressBar::new(0);
             let style = "{spinner} {prefix} [{elapsed}] {msg}";
             bar.set_style(
-                ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
