@@ -16,6 +16,7 @@ pub mod parity;
 pub mod probe;
 pub mod process;
 pub mod run;
+pub mod series;
 pub mod source;
 pub mod ui;
 

@@ -1,8 +1,18 @@
 //! Everything that uses libgit2 or the `git` program. Knows nothing of MLX.
 
+pub mod apply;
+pub mod checkout;
+pub mod compose;
+pub mod draft;
+pub mod edits;
 pub mod fetch;
+pub mod place;
+pub mod port;
+pub mod refs;
 pub mod store;
+pub mod survey;
 pub mod tree;
+pub mod worktree;
 
 use std::path::Path;
 use std::sync::Once;
