@@ -1,26 +1,45 @@
-//! Small file work that the builds share: whole files, listings, keys of content.
+//! Files as the builds need them: written whole or not at all, left alone where they say the
+//! same already (an unchanged time keeps a build warm), listed, and keyed by content.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::stamp::Inputs;
 use crate::error::{Doing, Result, reading, writing};
 
-use super::stamp::Inputs;
+/// Makes `path` say `text`; a run that is killed leaves the old text.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    if std::fs::read_to_string(path).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    let folder = make_parent(path)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder).doing(writing(path))?;
+    new.write_all(text.as_bytes()).doing(writing(path))?;
+    new.persist(path)
+        .map_err(|e| e.error)
+        .doing(writing(path))?;
+    Ok(())
+}
 
-/// Writes a whole file or leaves what was there.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Makes `at` a symbolic link to `to`.
+pub fn link(to: &Path, at: &Path) -> Result<()> {
+    if std::fs::read_link(at).is_ok_and(|found| found == to) {
+        return Ok(());
+    }
+    make_parent(at)?;
+    match std::fs::remove_file(at) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).doing(writing(at)),
+        _ => {}
+    }
+    std::os::unix::fs::symlink(to, at).doing(writing(at))
+}
+
+fn make_parent(path: &Path) -> Result<&Path> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().doing(writing(path))
+    std::fs::create_dir_all(folder).doing(writing(folder))?;
+    Ok(folder)
 }
 
 /// Every file and link below a folder, sorted; folders that are links are not followed.
@@ -70,9 +89,7 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Copies a file, making the folders that it needs.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder).doing(writing(folder))?;
-    }
+    make_parent(to)?;
     std::fs::copy(from, to).doing(writing(to))?;
     Ok(())
 }
@@ -83,4 +100,33 @@ pub fn beside(prefix: &Path, ending: &str) -> PathBuf {
     name.push(".");
     name.push(ending);
     prefix.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_says_the_same_keeps_its_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b.txt");
+        replace(&path, "one").unwrap();
+        let time = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+        let first = time(&path);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        replace(&path, "one").unwrap();
+        assert_eq!(time(&path), first);
+        replace(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert!(time(&path) > first);
+    }
+
+    #[test]
+    fn a_link_follows_what_it_should_point_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("x/link");
+        link(Path::new("/one"), &at).unwrap();
+        link(Path::new("/two"), &at).unwrap();
+        assert_eq!(std::fs::read_link(&at).unwrap(), Path::new("/two"));
+    }
 }

@@ -2,12 +2,15 @@
 //!
 //! Knows nothing of git: trees come as folders and ids.
 
+mod checks;
 pub mod declared;
 pub mod diagnosis;
+pub mod doctor;
 pub mod environment;
 pub mod fetch;
 pub mod files;
 pub mod hold;
+pub mod install;
 pub mod jobs;
 pub mod launcher;
 pub mod libclang;

@@ -2,7 +2,7 @@
 //! headers. Only the search; the environment made from it is `venv`'s.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,18 @@ impl Python {
         }
         lacks
     }
+}
+
+/// The smallest extension module, to try the headers with.
+pub const MODULE: &str = "\
+#include <Python.h>
+static PyModuleDef module = {PyModuleDef_HEAD_INIT, \"doctor\", nullptr, -1, nullptr};
+PyMODINIT_FUNC PyInit_doctor() { return PyModule_Create(&module); }
+";
+
+/// The include folder of this interpreter.
+pub fn include(program: &Path) -> Result<PathBuf, String> {
+    ask(program).map(|python| python.include)
 }
 
 /// Why no Python is fit.
@@ -133,7 +145,7 @@ fn unfit(python: &Python, headers: bool) -> Unfit {
     }
 }
 
-fn ask(program: &std::path::Path) -> Result<Python, String> {
+fn ask(program: &Path) -> Result<Python, String> {
     let output = Command::new(program)
         .args(["-I", "-c", ASK])
         .limit(Duration::from_secs(20))

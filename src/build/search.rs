@@ -2,14 +2,14 @@
 //! lacks comes from PyPI (`venv`); what nothing brings is a lack, with what would mend it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use super::libclang;
 use super::options::{LauncherChoice, Options};
 use super::system::{Need, System};
 use super::tools::{Origin, Tool, Tools, file_key};
-use super::venv::{self, Venv};
-use super::{libclang, python};
+use super::wheels::{CMAKE_WHEEL, LIBCLANG_WHEEL, NINJA_WHEEL, TEST_WHEELS, Wheels};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::process::Command;
@@ -17,13 +17,6 @@ use crate::ui::Ui;
 
 /// The oldest cmake that MLX accepts.
 const CMAKE_LEAST: &str = "3.25";
-/// What PyPI is asked for, where the system has none.
-const CMAKE_WHEEL: &str = "cmake==4.4.4";
-const NINJA_WHEEL: &str = "ninja==1.13.2";
-const LIBCLANG_WHEEL: &str = "libclang==18.1.1";
-/// What MLX's own Python tests import.
-const TEST_WHEELS: [&str; 2] = ["numpy>=2", "psutil>=5.9"];
-
 /// Something that a build needs and this machine has not.
 #[derive(Debug, Clone)]
 pub struct Lack {
@@ -182,15 +175,15 @@ pub fn survey(
         wheels.push(format!("nanobind=={version}"));
         wheels.extend(TEST_WHEELS.map(str::to_string));
     }
-    let private = Private::open(system, layout, &wheels, nanobind.is_some(), ui);
+    let brought = Wheels::open(system, layout, &wheels, nanobind.is_some(), ui);
     Survey {
         cmake: cmake.map_or_else(
-            || private.program("cmake", "cmake/data/bin/cmake", Need::Cmake),
+            || brought.program("cmake", "cmake/data/bin/cmake", Need::Cmake),
             Ok,
         ),
-        ninja: ninja.map_or_else(|| private.program("ninja", "", Need::Ninja), Ok),
-        libclang: clang.map_or_else(|| private.libclang(), Ok),
-        python: nanobind.map(|version| (private.python(), private.nanobind(version))),
+        ninja: ninja.map_or_else(|| brought.program("ninja", "", Need::Ninja), Ok),
+        libclang: clang.map_or_else(|| brought.libclang(), Ok),
+        python: nanobind.map(|version| (brought.python(), brought.nanobind(version))),
         cc: compiler(
             system,
             "C compiler",
@@ -204,7 +197,7 @@ pub fn survey(
             ["c++", "g++", "clang++"],
         ),
         launcher: launcher(system, &options.launcher, &mut over),
-        pypi: private.failed,
+        pypi: brought.failed,
         passed_over: over,
     }
 }
@@ -234,6 +227,15 @@ fn on_path(
             Err(why) => over.push((name.into(), why)),
         }
         None
+    })
+}
+
+/// The git program, which the sources are fetched with.
+pub fn git(system: &System) -> Found {
+    let mut over = Vec::new();
+    on_path(system, "git", None, &mut over).ok_or_else(|| {
+        let why = over.into_iter().next().map(|(_, why)| why);
+        Lack::of(Need::Git, why.unwrap_or_else(|| "no git on PATH".into()))
     })
 }
 
@@ -307,137 +309,8 @@ fn launcher(
     }
 }
 
-/// The private environment, where one is needed and could be made.
-struct Private {
-    venv: Result<Venv, Lack>,
-    python: Option<python::Python>,
-    failed: Option<Error>,
-}
-
-impl Private {
-    fn open(
-        system: &System,
-        layout: &Layout,
-        wheels: &[String],
-        headers: bool,
-        ui: &dyn Ui,
-    ) -> Self {
-        let nothing = |why: &str| Lack {
-            why: why.into(),
-            needs: BTreeSet::new(),
-        };
-        if wheels.is_empty() {
-            return Private {
-                venv: Err(nothing("nothing is needed from PyPI")),
-                python: None,
-                failed: None,
-            };
-        }
-        let base = match python::find(system, headers) {
-            Ok(base) => base,
-            Err(unfit) => {
-                return Private {
-                    venv: Err(Lack {
-                        why: unfit.why,
-                        needs: unfit.needs,
-                    }),
-                    python: None,
-                    failed: None,
-                };
-            }
-        };
-        match venv::ensure(layout, &base, wheels, ui) {
-            Ok(venv) => Private {
-                venv: Ok(venv),
-                python: Some(base),
-                failed: None,
-            },
-            Err(error) => Private {
-                venv: Err(nothing("PyPI could not bring it")),
-                python: Some(base),
-                failed: Some(error),
-            },
-        }
-    }
-
-    /// A program of a wheel: the real one under site-packages, else the one in bin.
-    fn program(&self, name: &str, real: &str, need: Need) -> Found {
-        let venv = self.venv.clone().map_err(|mut lack| {
-            // With no PyPI to bring it, the system's package does.
-            if self.failed.is_some() {
-                lack.needs.insert(need);
-            }
-            lack
-        })?;
-        // cmake's bin/cmake is a Python script: 100 ms each start that the program is spared.
-        let path = (!real.is_empty())
-            .then(|| venv.file(real))
-            .flatten()
-            .unwrap_or_else(|| venv.program(name));
-        match version_of(&path) {
-            Ok(version) => Ok(pypi(name, path, version)),
-            Err(why) => {
-                venv.distrust();
-                Err(Lack::of(need, why))
-            }
-        }
-    }
-
-    fn libclang(&self) -> Found {
-        let venv = self.venv.clone()?;
-        let names = ["clang/native/libclang.so", "clang/native/libclang.dylib"];
-        let found = names.iter().find_map(|name| venv.file(name));
-        let examined = match &found {
-            Some(path) => libclang::examine(path).map(|version| (path, version)),
-            None => Err(format!("{LIBCLANG_WHEEL} brought no libclang")),
-        };
-        match examined {
-            Ok((path, version)) => Ok(pypi("libclang", path.clone(), version)),
-            Err(why) => {
-                venv.distrust();
-                Err(Lack::of(Need::Libclang, why))
-            }
-        }
-    }
-
-    fn python(&self) -> Found {
-        let venv = self.venv.clone()?;
-        let version = self
-            .python
-            .as_ref()
-            .map_or_else(String::new, |p| p.version());
-        Ok(pypi("python", venv.python(), version))
-    }
-
-    fn nanobind(&self, version: &str) -> Found {
-        let venv = self.venv.clone()?;
-        match venv.file("nanobind/cmake/nanobind-config.cmake") {
-            Some(file) => {
-                let folder = file.ancestors().nth(2).unwrap_or(&file).to_path_buf();
-                Ok(pypi("nanobind", folder, version.to_string()))
-            }
-            None => {
-                venv.distrust();
-                Err(Lack {
-                    why: "the nanobind wheel is damaged; run again to get it anew".into(),
-                    needs: BTreeSet::new(),
-                })
-            }
-        }
-    }
-}
-
-fn pypi(name: &str, path: PathBuf, version: String) -> Tool {
-    Tool {
-        name: name.into(),
-        path,
-        version,
-        origin: Origin::Pypi,
-    }
-}
-
 /// Runs `PROGRAM --version` and takes the first version of what it says.
-fn version_of(program: &Path) -> Result<String, String> {
+pub fn version_of(program: &Path) -> Result<String, String> {
     let output = Command::new(program)
         .arg("--version")
         .env("LC_ALL", "C")
@@ -448,16 +321,17 @@ fn version_of(program: &Path) -> Result<String, String> {
         .ok_or_else(|| format!("`{} --version` says no version", program.display()))
 }
 
-/// The first `1.2` or `1.2.3` that stands as a word of its own.
+/// The first `1.2` or `1.2.3` that begins a word; what follows it (`.git`, `-14`) is no part.
 pub fn version_in(text: &str) -> Option<String> {
-    text.split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_ascii_digit()))
-        .find(|word| {
-            let mut parts = word.split('.');
-            parts.clone().count() >= 2
-                && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        })
-        .map(str::to_string)
+    text.split_whitespace().find_map(|word| {
+        let word = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let numbers = word
+            .split(|c: char| !c.is_ascii_digit() && c != '.')
+            .next()?
+            .trim_end_matches('.');
+        let dotted = numbers.contains('.') && !numbers.contains("..");
+        dotted.then(|| numbers.to_string())
+    })
 }
 
 /// True where `version` is `least` or later, by numbers.
@@ -479,6 +353,7 @@ mod tests {
         let said = [
             ("cmake version 3.31.6\n\nCMake suite", "3.31.6"),
             ("1.11.1\n", "1.11.1"),
+            ("1.13.0.git.kitware.jobserver-pipe-1\n", "1.13.0"),
             ("c++ (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright", "12.2.0"),
             ("Apple clang version 16.0.0 (clang-1600.0.26.6)", "16.0.0"),
             ("ccache version 4.8\nFeatures: http", "4.8"),

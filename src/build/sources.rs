@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::files::{link, replace};
 use super::options::Options;
 use super::search::{Lack, at_least};
 use super::system::{Need, System};
 use super::tools::Tools;
-use crate::error::{Doing, Error, Result, writing};
+use crate::error::{Error, Result};
 use crate::layout::Layout;
 
 /// A source that was found.
@@ -59,7 +60,7 @@ pub struct Source {
     /// How it gets into the build.
     kind: Kind,
     /// What brings it; `None` where no package does.
-    need: Option<Need>,
+    pub need: Option<Need>,
 }
 
 /// The table.
@@ -213,13 +214,7 @@ impl Source {
             _ => {}
         }
         let Some(include) = system.header(self.header) else {
-            let looked: Vec<String> = system
-                .includes()
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect();
-            let why = format!("no {} in {}", self.header, looked.join(", "));
-            return Ok(Err(self.lack(why)));
+            return Ok(Err(self.no_header(system)));
         };
         let version = self.version(&include);
         if !self.least.is_empty() && !version.is_empty() && !at_least(&version, self.least) {
@@ -241,7 +236,7 @@ impl Source {
                 let headers = wrapper.join(self.include);
                 link(&include.join("nlohmann"), &headers.join("nlohmann"))?;
                 link(&evidence, &headers.join("json.hpp"))?;
-                write(&wrapper.join("CMakeLists.txt"), "# Headers only.\n")?;
+                replace(&wrapper.join("CMakeLists.txt"), "# Headers only.\n")?;
                 includes = vec![headers];
                 vec![self.source_dir(&wrapper)]
             }
@@ -255,8 +250,8 @@ impl Source {
                     quoted(&include)
                 );
                 let script = format!("include({})\n", quoted(&package.join("doctest.cmake")));
-                write(&wrapper.join("CMakeLists.txt"), &target)?;
-                write(&wrapper.join(self.marker), &script)?;
+                replace(&wrapper.join("CMakeLists.txt"), &target)?;
+                replace(&wrapper.join(self.marker), &script)?;
                 vec![self.source_dir(&wrapper)]
             }
             Kind::Library { variable, names } => {
@@ -276,6 +271,23 @@ impl Source {
             includes,
             evidence,
         }))
+    }
+
+    /// The lack of the system's headers, if they are lacking.
+    pub fn headers_missing(&self, system: &System) -> Option<Lack> {
+        system
+            .header(self.header)
+            .is_none()
+            .then(|| self.no_header(system))
+    }
+
+    fn no_header(&self, system: &System) -> Lack {
+        let looked: Vec<String> = system
+            .includes()
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        self.lack(format!("no {} in {}", self.header, looked.join(", ")))
     }
 
     fn lack(&self, why: String) -> Lack {
@@ -328,7 +340,7 @@ fn nanobind(source: &Source, wrapper: &Path, tools: &Tools) -> Result<Located> {
         "find_package(nanobind CONFIG REQUIRED PATHS {} NO_DEFAULT_PATH)\n",
         quoted(&tool.path.join("cmake"))
     );
-    write(&wrapper.join("CMakeLists.txt"), &text)?;
+    replace(&wrapper.join("CMakeLists.txt"), &text)?;
     Ok(Located {
         folder: tool.path.clone(),
         version: tool.version.clone(),
@@ -371,36 +383,6 @@ fn macro_number(header: &Path, name: &str) -> Option<u32> {
 /// A path as cmake takes it whatever is in it.
 pub fn quoted(path: &Path) -> String {
     format!("[==[{}]==]", path.display())
-}
-
-/// Writes a file unless it says the same already: an unchanged time keeps a build warm.
-fn write(path: &Path, text: &str) -> Result<()> {
-    if std::fs::read_to_string(path).is_ok_and(|found| found == text) {
-        return Ok(());
-    }
-    make_parent(path)?;
-    let new = path.with_extension("new");
-    std::fs::write(&new, text).doing(writing(&new))?;
-    std::fs::rename(&new, path).doing(writing(path))
-}
-
-fn link(to: &Path, at: &Path) -> Result<()> {
-    if std::fs::read_link(at).is_ok_and(|found| found == to) {
-        return Ok(());
-    }
-    make_parent(at)?;
-    match std::fs::remove_file(at) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).doing(writing(at)),
-        _ => {}
-    }
-    std::os::unix::fs::symlink(to, at).doing(writing(at))
-}
-
-fn make_parent(path: &Path) -> Result<()> {
-    match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).doing(writing(folder)),
-        None => Ok(()),
-    }
 }
 
 /// Lower-case hex.

@@ -335,3 +335,112 @@ fn apt_lists_missing(folder: &Path) -> bool {
         name.to_string_lossy().contains("_Packages")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(manager: Manager) -> System {
+        System {
+            macos: manager == Manager::Brew,
+            manager: Some(manager),
+            root: false,
+            sudo: true,
+            apt_lists_missing: false,
+            path: OsString::new(),
+            cc: None,
+            cxx: None,
+            libclang: None,
+            prefixes: Vec::new(),
+        }
+    }
+
+    fn line(system: &System, needs: &[Need]) -> Option<String> {
+        system.mend_line(&needs.iter().copied().collect())
+    }
+
+    #[test]
+    fn each_manager_gets_one_command_for_all_lacks() {
+        let needs = [Need::Fmt, Need::Json, Need::Doctest, Need::Launcher];
+        let apt = "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y \
+                   --no-install-recommends libfmt-dev nlohmann-json3-dev doctest-dev ccache";
+        let expected = [
+            (Manager::Apt, apt),
+            (
+                Manager::Brew,
+                "brew install fmt nlohmann-json doctest ccache",
+            ),
+            (
+                Manager::Dnf,
+                "sudo dnf install -y fmt-devel json-devel doctest-devel ccache",
+            ),
+            (
+                Manager::Pacman,
+                "sudo pacman -S --needed --noconfirm fmt nlohmann-json doctest ccache",
+            ),
+        ];
+        for (manager, command) in expected {
+            assert_eq!(line(&system(manager), &needs).unwrap(), command);
+        }
+    }
+
+    #[test]
+    fn a_bare_debian_gets_python_and_its_headers_after_fresh_lists() {
+        let bare = System {
+            root: true,
+            sudo: false,
+            apt_lists_missing: true,
+            ..system(Manager::Apt)
+        };
+        assert_eq!(
+            line(&bare, &[Need::PythonHeaders, Need::Python]).unwrap(),
+            "env DEBIAN_FRONTEND=noninteractive apt-get update && \
+             env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+             python3 python3-venv python3-dev"
+        );
+        // Lists that are there and may be old are refreshed only when an install fails.
+        assert!(bare.refresh().is_none());
+        assert!(system(Manager::Apt).refresh().is_some());
+    }
+
+    #[test]
+    fn macos_gets_apples_commands_and_no_sudo() {
+        let mac = system(Manager::Brew);
+        assert_eq!(
+            line(
+                &mac,
+                &[Need::Compiler, Need::Xcode, Need::Metal, Need::Launcher]
+            )
+            .unwrap(),
+            "xcode-select --install && xcodebuild -downloadComponent MetalToolchain && \
+             brew install ccache"
+        );
+    }
+
+    #[test]
+    fn a_package_that_two_lacks_share_is_named_once() {
+        let both = [Need::Python, Need::PythonHeaders];
+        assert_eq!(
+            line(&system(Manager::Pacman), &both).unwrap(),
+            "sudo pacman -S --needed --noconfirm python"
+        );
+    }
+
+    #[test]
+    fn without_a_known_manager_or_a_lack_there_is_no_command() {
+        let mut unknown = system(Manager::Dnf);
+        assert_eq!(line(&unknown, &[]), None);
+        unknown.manager = None;
+        assert_eq!(line(&unknown, &[Need::Fmt]), None);
+    }
+
+    #[test]
+    fn package_lists_are_missing_until_one_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(apt_lists_missing(&dir.path().join("none")));
+        std::fs::create_dir(dir.path().join("partial")).unwrap();
+        assert!(apt_lists_missing(dir.path()));
+        std::fs::write(dir.path().join("x_main_binary-amd64_Packages.lz4"), "").unwrap();
+        assert!(!apt_lists_missing(dir.path()));
+    }
+}

@@ -15,7 +15,7 @@ use super::fetch::Fetcher;
 use super::options::Options;
 use super::search::{Lack, lacking};
 use super::sources::{self, Located, SOURCES, Source};
-use super::system::System;
+use super::system::{Need, System};
 use super::tools::{Tools, file_key};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -164,7 +164,29 @@ fn overrides(
     Ok(named)
 }
 
+/// What brings a source of the table.
+pub fn need(name: &str) -> Option<Need> {
+    let source = SOURCES.iter().find(|source| source.name == name)?;
+    source.need
+}
+
+/// The sources that are not on the system, by looking for their headers only: for a machine
+/// on which nothing can be compiled yet.
+pub fn missing(system: &System, options: &Options) -> Vec<(String, Lack)> {
+    SOURCES
+        .iter()
+        .filter(|source| source.applies(system, options) && source.need.is_some())
+        .filter_map(|source| Some((source.name.to_string(), source.headers_missing(system)?)))
+        .collect()
+}
+
 impl Resolution {
+    /// What cmake has to be told of BLAS and LAPACK.
+    pub fn linear_algebra_args(&self) -> Vec<String> {
+        let of = |arg: &&String| arg.starts_with("-DBLAS_") || arg.starts_with("-DLAPACK_");
+        self.cmake_args.iter().filter(of).cloned().collect()
+    }
+
     /// Everything, or all that is lacking at once.
     pub fn into_third_party(self, system: &System) -> Result<ThirdParty> {
         let mut rows = Vec::new();

@@ -7,10 +7,11 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::declared::Declarations;
+use super::files::replace;
 use super::options::Options;
 use super::search;
 use super::system::System;
-use crate::error::{Doing, Error, Result, writing};
+use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::ui::Ui;
 
@@ -165,10 +166,5 @@ fn keep(path: &Path, asked: String, tools: &Tools) -> Result<()> {
         tools: tools.clone(),
     };
     let text = serde_json::to_string_pretty(&kept).map_err(|e| Error::bug(e.to_string()))?;
-    let new = path.with_extension("new");
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).doing(writing(folder))?;
-    }
-    std::fs::write(&new, text).doing(writing(&new))?;
-    std::fs::rename(&new, path).doing(writing(path))
+    replace(path, &text)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::files::replace;
 use super::python::Python;
 use super::system::subfolders;
 use crate::error::{Doing, Error, Result, writing};
@@ -67,7 +68,19 @@ pub fn ensure(
     };
     let path = venv.folder.join(STAMP);
     let text = serde_json::to_string(&stamp).map_err(|e| Error::bug(e.to_string()))?;
-    if std::fs::read_to_string(&path).is_ok_and(|found| found == text) && venv.python().is_file() {
+    let finished = || {
+        std::fs::read_to_string(&path).is_ok_and(|found| found == text) && venv.python().is_file()
+    };
+    if finished() {
+        return Ok(venv);
+    }
+    // Doctor makes environments too, without the checkout's lock: one at a time.
+    std::fs::create_dir_all(layout.venv()).doing(writing(&layout.venv()))?;
+    let lock = layout.venv().join("lock");
+    let lock = std::fs::File::create(&lock).doing(writing(&lock))?;
+    lock.lock()
+        .doing(|| "waiting for another run's Python environment".into())?;
+    if finished() {
         return Ok(venv);
     }
     discard(&venv.folder)?;
@@ -82,9 +95,7 @@ pub fn ensure(
         .run()
         .doing(what)?;
     install(&venv, requirements, &log, ui).doing(what)?;
-    let unfinished = path.with_extension("new");
-    std::fs::write(&unfinished, text).doing(writing(&unfinished))?;
-    std::fs::rename(&unfinished, &path).doing(writing(&path))?;
+    replace(&path, &text)?;
     Ok(venv)
 }
 

@@ -179,10 +179,7 @@ impl Bench {
         }
         for (name, text) in tree {
             let file = root.join(name);
-            if std::fs::read_to_string(&file).is_ok_and(|there| there == *text) {
-                continue;
-            }
-            files::write_atomically(&file, text.as_bytes())?;
+            files::replace(&file, text)?;
         }
         Ok(())
     }

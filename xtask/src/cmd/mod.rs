@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod doctor;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -7,11 +9,15 @@ use mlx_fork::Result;
 
 /// One variant a command; its doc comment is the command's help.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    Doctor(doctor::Doctor),
+}
 
 impl Command {
     /// Runs it; the exit code is 0 unless the command says otherwise.
     pub fn run(self) -> Result<ExitCode> {
-        match self {}
+        match self {
+            Command::Doctor(command) => command.run(),
+        }
     }
 }
