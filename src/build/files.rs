@@ -1,14 +1,13 @@
-//! Small files that other parts rely on: written whole or not at all, and left alone where
-//! they say the same already, since an unchanged time keeps a build warm.
+//! Files as the builds need them: written whole or not at all, left alone where they say the
+//! same already (an unchanged time keeps a build warm), listed, and keyed by content.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Doing, Result, reading, writing};
-
 use super::stamp::Inputs;
+use crate::error::{Doing, Result, reading, writing};
 
 /// Makes `path` say `text`; a run that is killed leaves the old text.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
@@ -41,20 +40,6 @@ fn make_parent(path: &Path) -> Result<&Path> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).doing(writing(folder))?;
     Ok(folder)
-}
-
-/// Writes a whole file or leaves what was there.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().doing(writing(path))
 }
 
 /// Every file and link below a folder, sorted; folders that are links are not followed.
@@ -104,9 +89,7 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Copies a file, making the folders that it needs.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder).doing(writing(folder))?;
-    }
+    make_parent(to)?;
     std::fs::copy(from, to).doing(writing(to))?;
     Ok(())
 }

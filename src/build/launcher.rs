@@ -18,11 +18,7 @@ pub fn path(layout: &Layout) -> PathBuf {
 /// Writes the script for this launcher, where it is not there yet.
 pub fn write(layout: &Layout, launcher: Option<&Tool>) -> Result<()> {
     let script = path(layout);
-    let text = text(layout, launcher);
-    if std::fs::read_to_string(&script).is_ok_and(|there| there == text) {
-        return Ok(());
-    }
-    super::files::write_atomically(&script, text.as_bytes())?;
+    super::files::replace(&script, &text(layout, launcher))?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))
         .doing(writing(&script))?;
     if let Some(launcher) = launcher.filter(|tool| tool.name == "sccache") {

@@ -11,7 +11,7 @@ use crate::ui::Ui;
 
 use super::diagnosis;
 use super::environment::{clean_environment, environment_key};
-use super::files::{beside, files_below, remove, write_atomically};
+use super::files::{beside, files_below, remove, replace};
 use super::hold::Hold;
 use super::launcher;
 use super::ninja;
@@ -262,7 +262,7 @@ impl Held<'_> {
 
     /// Writes a small file beside the objects: what was built here last.
     pub fn note_built(&self, what: &str) -> Result<()> {
-        write_atomically(&self.project.folder.join("mlx-fork.built"), what.as_bytes())
+        replace(&self.project.folder.join("mlx-fork.built"), what)
     }
 
     /// What was built here last; forgets it, because this build begins.

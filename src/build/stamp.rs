@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Doing, Error, Result, reading};
 
-use super::files::{hex, write_atomically};
+use super::files::{hex, replace};
 
 /// What a step is made from: a key by name. A name says in a note why a step is redone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +130,8 @@ impl Stamp {
             inputs: inputs.clone(),
             made,
         };
-        let text = serde_json::to_vec(&content).map_err(|e| Error::bug(e.to_string()))?;
-        write_atomically(&self.file, &text)
+        let text = serde_json::to_string(&content).map_err(|e| Error::bug(e.to_string()))?;
+        replace(&self.file, &text)
     }
 
     /// A key of the finished step, inputs and outputs: what is made from its outputs uses
