@@ -160,3 +160,44 @@ pub fn shown(url: &str) -> String {
         None => url.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::Silent;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_remote_that_answers_the_call_and_then_says_nothing_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let repo = crate::git::store::init_bare(&dir.path().join("r")).unwrap();
+        let remote = Remote {
+            url: format!("git://{}/x", listener.local_addr().unwrap()),
+            patience: Duration::from_millis(300),
+        };
+        let start = std::time::Instant::now();
+        let error = remote.fetch(&repo, &"1".repeat(40), &Silent).unwrap_err();
+        assert!(
+            error.to_string().contains("said nothing for 0.3 s"),
+            "{error}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert_eq!(error.kind(), Kind::Mirror);
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        assert_eq!(shown("https://u:p@h/x@y"), "https://h/x@y");
+        assert_eq!(shown("https://h/x"), "https://h/x");
+        assert_eq!(shown("git@host:mlx"), "git@host:mlx");
+        assert_eq!(shown("ssh://git@host/mlx"), "ssh://host/mlx");
+    }
+
+    #[test]
+    fn gits_progress_is_read() {
+        let line = "Receiving objects:  45% (423/941), 1.2 MiB | 2 MiB/s";
+        assert_eq!(counts(line), Some((423, 941)));
+        assert_eq!(counts("remote: Counting objects: 100% (3/3)"), None);
+    }
+}

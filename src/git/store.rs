@@ -74,8 +74,10 @@ fn fill(repo: &Repository, content: &Content<'_>) -> Result<Oid> {
     let doing = || format!("writing {}", repo.path().display());
     copy_tree(repo, content.from, content.tree)?;
     let odb = repo.odb().doing(doing)?;
-    let id = odb.write(ObjectType::Commit, content.commit).doing(doing)?;
-    make_shallow(repo, id)?;
+    let id = Oid::hash_object(ObjectType::Commit, content.commit).doing(doing)?;
+    let is_new = !odb.exists(id);
+    odb.write(ObjectType::Commit, content.commit).doing(doing)?;
+    make_shallow(repo, id, is_new)?;
     set_origin(repo, content.url)?;
     set_reference(repo, content.reference, id)?;
     Ok(id)
@@ -111,8 +113,8 @@ fn sweep(packs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Cuts history at `commit`, unless its parents are there (`git fetch --unshallow`).
-fn make_shallow(repo: &Repository, commit: Oid) -> Result<()> {
+/// Cuts history at `commit`, unless it came with its parents (`git fetch --unshallow`).
+fn make_shallow(repo: &Repository, commit: Oid, is_new: bool) -> Result<()> {
     let path = repo.commondir().join("shallow");
     let mut text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -130,7 +132,7 @@ fn make_shallow(repo: &Repository, commit: Oid) -> Result<()> {
         .doing(doing)?
         .parent_ids()
         .collect();
-    if parents.iter().all(|parent| odb.exists(*parent)) {
+    if !is_new && parents.iter().all(|parent| odb.exists(*parent)) {
         return Ok(());
     }
     text.push_str(&line);

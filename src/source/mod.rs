@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use request::{Choice, Request};
 
 use crate::config::{Config, Pin};
-use crate::error::{Doing, Error, Result, writing};
+use crate::error::{Doing, Error, Result, reading, writing};
 use crate::git::fetch::{self, Remote};
 use crate::git::store::{self, Content};
 use crate::git::tree;
@@ -228,7 +228,7 @@ impl Mirror<'_> {
                 let krate = pin.krate.as_ref().ok_or_else(|| {
                     Error::mirror(format!("fork.toml names no crate for {}", pin.name))
                 })?;
-                let folder = krate::folder(&scratch.folder, krate)?;
+                let folder = krate::folder(scratch.folder.path(), krate)?;
                 read_folder(scratch, &folder).map_err(|e| {
                     e.hint(format!(
                         "if {} was changed by hand: remove it, cargo unpacks it anew",
@@ -267,28 +267,31 @@ fn tree_of(repo: &Repository, commit: Oid) -> Result<Oid> {
         .doing(|| format!("reading the commit {commit}"))
 }
 
-/// The folder of mirrors being read; gone when dropped. A killed run's is removed here.
+/// A folder of this run's own for mirrors being read; gone when dropped.
 struct Scratch {
-    folder: std::path::PathBuf,
+    folder: tempfile::TempDir,
 }
 
 impl Scratch {
     fn create(layout: &Layout) -> Result<Self> {
-        let folder = layout.scratch().join("source");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).doing(writing(&folder))?;
+        const PREFIX: &str = "source-";
+        let all = layout.scratch();
+        fs::create_dir_all(&all).doing(writing(&all))?;
+        for item in fs::read_dir(&all).doing(reading(&all))? {
+            let item = item.doing(reading(&all))?;
+            if item.file_name().to_string_lossy().starts_with(PREFIX) {
+                // A killed run's. Its git may live an instant longer and write there: then the
+                // next run sweeps it.
+                let _ = fs::remove_dir_all(item.path());
+            }
         }
-        fs::create_dir_all(&folder).doing(writing(&folder))?;
-        Ok(Scratch { folder })
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&all);
+        Ok(Scratch {
+            folder: folder.doing(writing(&all))?,
+        })
     }
 
     fn repository(&self, name: &str) -> Result<Repository> {
-        store::init_bare(&self.folder.join(name))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        store::init_bare(&self.folder.path().join(name))
     }
 }
