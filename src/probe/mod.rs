@@ -59,6 +59,8 @@ pub struct Interpreter {
     pub program: PathBuf,
     /// What its environment needs besides what this process has.
     pub environment: Vec<(String, String)>,
+    /// What is imported after `mlx.core`: an extension's module, else nothing.
+    pub module: &'static str,
 }
 
 /// Looks at each build and holds it against what is expected. `worker` is a program and its
@@ -94,7 +96,7 @@ impl Evidence {
         let python = match &subject.python {
             Some(python) => {
                 let names: Vec<String> = expected.iter().flat_map(|p| p.python.clone()).collect();
-                Some(python::ask(&python.program, &python.environment, &names)?)
+                Some(python::ask(python, &names)?)
             }
             None => None,
         };
