@@ -53,6 +53,30 @@ pub const NO_COLOR: Variable = Variable {
     help: "no colours (https://no-color.org)",
 };
 
+/// The C compiler.
+pub const CC: Variable = Variable {
+    name: "CC",
+    help: "the C compiler, instead of cc, gcc or clang on PATH",
+};
+
+/// The C++ compiler.
+pub const CXX: Variable = Variable {
+    name: "CXX",
+    help: "the C++ compiler, instead of c++, g++ or clang++ on PATH",
+};
+
+/// Where libclang is.
+pub const LIBCLANG_PATH: Variable = Variable {
+    name: "LIBCLANG_PATH",
+    help: "libclang, or the folder that holds it, instead of the system's or PyPI's",
+};
+
+/// Where programs are looked for.
+pub const PATH: Variable = Variable {
+    name: "PATH",
+    help: "where tools are looked for",
+};
+
 /// All of them, for `--help` and docs/.
 pub const ALL: &[Variable] = &[
     MLX_REF,
@@ -60,4 +84,8 @@ pub const ALL: &[Variable] = &[
     MLX_FORK_ROOT,
     MLX_FORK_TARGET,
     NO_COLOR,
+    CC,
+    CXX,
+    LIBCLANG_PATH,
+    PATH,
 ];

@@ -62,7 +62,7 @@ std::string find_incompatibility() {
   if (!same) {
     return "libmlx_fork_c was built for MLX " + wanted +
         ", but the libmlx that is loaded is " + loaded +
-        "; build it against that one, or load the other first";
+        "; build it again for that one";
   }
 #ifdef MLX_FORK_HAS_BUILD_ID
   const std::string id = MLX_FORK_ID;

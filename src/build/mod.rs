@@ -1,3 +1,37 @@
-//! Building: tools, third-party sources, cmake, the C API and its bindings.
+//! From a tree to builds: the tools, the third-party sources, and cmake.
+//!
+//! Knows nothing of git: trees come as folders and ids.
 
 pub mod bindings;
+mod checks;
+pub mod declared;
+pub mod diagnosis;
+pub mod doctor;
+pub mod environment;
+mod fetch;
+pub mod files;
+pub mod hold;
+pub mod install;
+pub mod jobs;
+pub mod launcher;
+pub mod libclang;
+mod machine;
+pub mod ninja;
+pub mod options;
+pub mod prefix;
+pub mod project;
+pub mod python;
+pub mod search;
+pub mod sides;
+mod sources;
+pub mod stamp;
+pub mod system;
+pub mod third_party;
+pub mod tools;
+pub mod venv;
+mod wheels;
+
+pub use options::{LauncherChoice, Options};
+pub use sides::{Build, Side, SideInput, stock_and_fork};
+pub use third_party::ThirdParty;
+pub use tools::{Origin, Tool, Tools};

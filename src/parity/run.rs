@@ -221,7 +221,7 @@ impl<'a> Build<'a> {
             .arg(&self.out)
             .args(["--seed", &self.plan.seed.to_string()])
             .args(["--memory", &self.plan.memory_mib.to_string()])
-            .silence(self.plan.hang);
+            .silence_limit(self.plan.hang);
         let mut open: Option<usize> = None;
         let mut ready = false;
         let mut rubbish: Option<String> = None;

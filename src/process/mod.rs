@@ -1,9 +1,11 @@
 //! Child processes, kept in one place: captured output, logs, time limits, and a
 //! process group of their own so that nothing outlives a run that gave up.
 
+mod lines;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -11,6 +13,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result, writing};
+
+use lines::{pseudo_terminal, reader, screen_reader};
 
 /// A command to run: program, arguments, environment, folder.
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub struct Command {
     limit: Option<Duration>,
     silence: Option<Duration>,
     log: Option<PathBuf>,
+    terminal: bool,
 }
 
 /// A finished child.
@@ -77,6 +82,7 @@ impl Command {
             limit: None,
             silence: None,
             log: None,
+            terminal: false,
         }
     }
 
@@ -124,9 +130,9 @@ impl Command {
         self
     }
 
-    /// Kills the child and its children when it prints no line for this long.
+    /// Kills the child and its children when it prints nothing for this long.
     #[must_use]
-    pub fn silence(mut self, limit: Duration) -> Self {
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.inner.process_group(0);
         self.silence = Some(limit);
         self
@@ -136,6 +142,14 @@ impl Command {
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
         self.log = Some(path.into());
+        self
+    }
+
+    /// Gives it a pseudo terminal as standard output, where the system has one: ninja
+    /// tells what it begins only to a terminal. A line then ends at a carriage return too.
+    #[must_use]
+    pub fn terminal(mut self) -> Self {
+        self.terminal = true;
         self
     }
 
@@ -170,8 +184,18 @@ impl Command {
             Some(path) => Some(open_log(path, &shown)?),
             None => None,
         };
-        self.inner.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let screen = self.terminal.then(pseudo_terminal).flatten();
+        let master = screen.map(|(master, slave)| {
+            self.inner.stdout(slave);
+            master
+        });
+        if master.is_none() {
+            self.inner.stdout(Stdio::piped());
+        }
+        self.inner.stderr(Stdio::piped());
         let child = self.inner.spawn().map_err(|e| spawn_error(&shown, &e))?;
+        // The command holds the terminal's other end: while it is open, reading never ends.
+        self.inner.stdout(Stdio::null());
         let mut group = Group {
             child,
             own_group: self.limit.is_some() || self.silence.is_some(),
@@ -180,6 +204,7 @@ impl Command {
         let out = group.child.stdout.take();
         let err = group.child.stderr.take();
         let readers = [
+            master.map(|screen| screen_reader(screen, send.clone())),
             out.map(|pipe| reader(pipe, Stream::Out, send.clone())),
             err.map(|pipe| reader(pipe, Stream::Err, send.clone())),
         ];
@@ -188,12 +213,9 @@ impl Command {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         let mut timed_out = false;
         loop {
-            let whole = self
-                .limit
-                .map(|limit| limit.saturating_sub(start.elapsed()));
-            let limit = whole.into_iter().chain(self.silence).min();
-            let left = limit.unwrap_or(Duration::from_secs(3600));
-            match receive.recv_timeout(left) {
+            let left = self.limit.map(|l| l.saturating_sub(start.elapsed()));
+            let patience = [left, self.silence].into_iter().flatten().min();
+            match receive.recv_timeout(patience.unwrap_or(Duration::from_secs(3600))) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
                         // A log that can't be written must not fail the build it describes.
@@ -209,7 +231,7 @@ impl Command {
                     text.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) if limit.is_some() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if patience.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -277,7 +299,8 @@ pub fn last_lines(text: &str, n: usize) -> String {
         .join("\n")
 }
 
-fn quote(word: &str) -> String {
+/// A word as a POSIX shell wants it.
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:+,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_string()
@@ -298,28 +321,6 @@ fn open_log(path: &Path, shown: &str) -> Result<File> {
     let mut file = File::create(path).doing(writing(path))?;
     writeln!(file, "$ {shown}").doing(writing(path))?;
     Ok(file)
-}
-
-fn reader(
-    pipe: impl Read + Send + 'static,
-    stream: Stream,
-    send: mpsc::Sender<(Stream, String)>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        // Compilers print bytes, not always UTF-8.
-        while let Ok(1..) = pipe.read_until(b'\n', &mut line) {
-            let text = String::from_utf8_lossy(&line);
-            if send
-                .send((stream, text.trim_end_matches(['\n', '\r']).to_string()))
-                .is_err()
-            {
-                return;
-            }
-            line.clear();
-        }
-    })
 }
 
 /// Asks the kernel to end the child when this process is killed: an orphaned ninja would
@@ -404,19 +405,39 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_falls_silent_is_killed_and_one_that_speaks_is_not() {
+    fn a_program_on_a_pseudo_terminal_is_heard_before_its_line_ends() {
         let start = Instant::now();
-        let speaking = sh("for i in 1 2 3 4 5 6; do echo $i; sleep 0.2; done")
-            .silence(Duration::from_millis(800))
-            .output()
+        let mut heard = Vec::new();
+        let script =
+            r"test -t 1 && printf '\r[0/1] begins\033[K'; sleep 1; printf '\033[31mend\033[0m\r\n'";
+        let output = sh(script)
+            .terminal()
+            .lines(|_, line| heard.push((line.to_string(), start.elapsed())))
             .unwrap();
-        assert!(speaking.success());
-        let silent = sh("echo begin; sleep 60 & sleep 60")
-            .silence(Duration::from_millis(200))
-            .output()
-            .unwrap();
-        assert!(silent.timed_out && silent.stdout == "begin\n");
+        assert_eq!(output.stdout, "[0/1] begins\nend\n");
+        assert!(heard[1].1 - heard[0].1 > Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_child_that_falls_silent_is_killed_and_one_that_talks_is_not() {
+        let quarter = Duration::from_millis(250);
+        let start = Instant::now();
+        let silent = sh("echo one; sleep 60").silence_limit(quarter).output();
+        let silent = silent.unwrap();
+        assert!(silent.timed_out && silent.stdout == "one\n");
         assert!(start.elapsed() < Duration::from_secs(20));
+        let talks = sh("for i in 1 2 3 4 5; do printf '%s\\r' $i; sleep 0.1; done")
+            .silence_limit(Duration::from_secs(10))
+            .output()
+            .unwrap();
+        assert!(talks.success());
+        assert_eq!(talks.stdout, "1\n2\n3\n4\n5\n");
+    }
+
+    #[test]
+    fn every_kind_of_line_end_ends_one_line() {
+        let output = sh(r"printf 'a\r\nb\n\nc\rd'").output().unwrap();
+        assert_eq!(output.stdout, "a\nb\n\nc\nd\n");
     }
 
     #[test]

@@ -1,0 +1,404 @@
+//! Examines the machine by using it: each tool that the build will run does a small real
+//! piece of work, and each lack gets the command that mends it here. Mends nothing itself.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::checks::{self, Checked, Cmake};
+use super::declared::Declarations;
+use super::options::{LauncherChoice, Options};
+use super::search::{self, Found, Lack, Survey};
+use super::system::{Need, System};
+use super::third_party::{self, Row as Source};
+use super::tools::{Tool, Tools, source_tree};
+use super::{machine, python};
+use crate::config::Config;
+use crate::error::{Doing, Result, writing};
+use crate::layout::Layout;
+use crate::ui::Ui;
+
+/// Whether the build can use something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fitness {
+    /// It did its work.
+    Fit,
+    /// The build can't do without it.
+    Lacking,
+    /// The build does without it, slower.
+    OptionalLacking,
+}
+
+impl std::fmt::Display for Fitness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Fitness::Fit => "fit",
+            Fitness::Lacking => "LACKING",
+            Fitness::OptionalLacking => "lacking (optional)",
+        })
+    }
+}
+
+/// One line of the examination.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What: `C++ compiler`.
+    pub what: String,
+    /// Where it is; empty where it is nowhere.
+    pub path: String,
+    /// Its version; empty where it has none.
+    pub version: String,
+    /// Where it came from: `system`, `PyPI`, `override`, `fetched`; empty where that says nothing.
+    pub origin: String,
+    /// Whether the build can use it.
+    pub fitness: Fitness,
+    /// What was tried, or what is wrong.
+    pub note: String,
+    /// The command that mends it, on this system.
+    pub mend: Option<String>,
+    /// What would mend it.
+    #[serde(skip)]
+    pub needs: BTreeSet<Need>,
+}
+
+/// The examination.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Line by line.
+    pub rows: Vec<Row>,
+    /// One command that mends all of it, where one is known.
+    pub mend: Option<String>,
+    /// True where nothing that the build needs is lacking.
+    pub fit: bool,
+}
+
+impl Report {
+    /// Everything that would have to be mended, the optional included.
+    pub fn needs(&self) -> BTreeSet<Need> {
+        self.rows
+            .iter()
+            .flat_map(|row| &row.needs)
+            .copied()
+            .collect()
+    }
+}
+
+/// Examines this machine.
+///
+/// # Errors
+/// Only where the examination itself can't be done: no scratch folder, a broken fork.toml.
+pub fn examine(layout: &Layout, options: &Options, ui: &dyn Ui) -> Result<Report> {
+    examine_on(&System::detect(), layout, options, ui)
+}
+
+/// As [`examine`], on a system as described.
+pub fn examine_on(
+    system: &System,
+    layout: &Layout,
+    options: &Options,
+    ui: &dyn Ui,
+) -> Result<Report> {
+    let config = Config::load(layout)?;
+    let declared = Declarations::read(&source_tree(layout, options)).unwrap_or_default();
+    std::fs::create_dir_all(layout.scratch()).doing(writing(&layout.scratch()))?;
+    let scratch = tempfile::Builder::new()
+        .prefix("doctor-")
+        .tempdir_in(layout.scratch())
+        .doing(writing(&layout.scratch()))?;
+    // Before the first setup there is no tree that says which nanobind; that of the default
+    // pin is then the one that setup will want.
+    let nanobind = declared.version("nanobind").unwrap_or(DEFAULT_NANOBIND);
+    let nanobind = options.python.then_some(nanobind);
+    let survey = search::survey(system, layout, options, nanobind, ui);
+    let mut doctor = Doctor {
+        system,
+        options,
+        scratch: scratch.path(),
+        rows: Vec::new(),
+    };
+    ui.step("examining tools");
+    doctor.tools(&survey);
+    if let Ok(tools) = survey.into_tools(system) {
+        doctor.third_party(layout, &config, &declared, &tools)?;
+    } else {
+        doctor.skip_third_party();
+    }
+    for (row, lack) in machine::rows(system, layout, doctor.scratch) {
+        doctor.push(row, lack);
+    }
+    let rows = doctor.rows;
+    let needs: BTreeSet<Need> = rows.iter().flat_map(|row| &row.needs).copied().collect();
+    Ok(Report {
+        mend: system.mend_line(&needs),
+        fit: rows.iter().all(|row| row.fitness != Fitness::Lacking),
+        rows,
+    })
+}
+
+/// What the default pin's CMakeLists.txt names.
+const DEFAULT_NANOBIND: &str = "2.12.0";
+
+struct Doctor<'a> {
+    system: &'a System,
+    options: &'a Options,
+    scratch: &'a Path,
+    rows: Vec<Row>,
+}
+
+impl Doctor<'_> {
+    fn push(&mut self, mut row: Row, lack: Option<Lack>) {
+        if let Some(lack) = lack {
+            row.mend = self.system.mend_line(&lack.needs);
+            row.note = lack.why;
+            row.needs = lack.needs;
+            if row.fitness == Fitness::Fit {
+                row.fitness = Fitness::Lacking;
+            }
+        }
+        self.rows.push(row);
+    }
+
+    /// A tool and what it was seen to do; what it needs where it can't.
+    fn tool(
+        &mut self,
+        what: &str,
+        found: &Found,
+        tried: &str,
+        need: Need,
+        check: impl Fn(&Tool) -> Checked,
+    ) {
+        match found {
+            Ok(tool) => {
+                let lack = check(tool).err().map(|why| Lack::of(need, why));
+                self.push(tool_row(what, tool, tried), lack);
+            }
+            Err(lack) => self.push(empty_row(what), Some(lack.clone())),
+        }
+    }
+
+    fn tools(&mut self, survey: &Survey) {
+        let scratch = self.scratch;
+        let system = self.system;
+        self.tool(
+            "git",
+            &search::git(system),
+            "answers",
+            Need::Git,
+            |_| Ok(()),
+        );
+        let compiled = "compiled, linked and ran ten lines";
+        self.tool("C compiler", &survey.cc, compiled, Need::Compiler, |tool| {
+            checks::cc(tool, scratch)
+        });
+        self.tool(
+            "C++ compiler",
+            &survey.cxx,
+            compiled,
+            Need::Compiler,
+            |tool| checks::cxx(tool, scratch),
+        );
+        let project = self.project(survey);
+        for (what, found, need) in [
+            ("cmake", &survey.cmake, Need::Cmake),
+            ("ninja", &survey.ninja, Need::Ninja),
+        ] {
+            let over = passed_over(survey, what);
+            let tried = format!("built a project of one file{over}");
+            self.tool(what, found, &tried, need, |_| match (&project, what) {
+                (Err((whose, why)), what) if *whose == what => Err(why.clone()),
+                _ => Ok(()),
+            });
+        }
+        self.launcher(survey);
+        if let Some((python, nanobind)) = &survey.python {
+            let over = passed_over(survey, "python");
+            let tried = format!("in an environment of its own, with its C headers{over}");
+            self.tool("python", python, &tried, Need::PythonHeaders, |tool| {
+                let includes = python::include(&tool.path)?;
+                let cxx = survey.cxx.as_ref().map_err(|lack| lack.why.clone())?;
+                checks::object(cxx, python::MODULE, &[includes], scratch)
+            });
+            self.tool(
+                "nanobind",
+                nanobind,
+                "imported, the version that MLX names",
+                Need::Python,
+                |tool| {
+                    let python = python.as_ref().map_err(|lack| lack.why.clone())?;
+                    checks::nanobind(python, &tool.version)
+                },
+            );
+        }
+        let over = passed_over(survey, "libclang");
+        let tried = format!("loaded, parsed a header{over}");
+        self.tool("libclang", &survey.libclang, &tried, Need::Libclang, |_| {
+            Ok(())
+        });
+        if let Some(error) = &survey.pypi {
+            let mut row = empty_row("PyPI");
+            row.fitness = Fitness::Lacking;
+            let hints = error.hints().join("; ");
+            row.note = format!("{}; {hints}", error.what());
+            self.push(row, None);
+        }
+    }
+
+    /// Builds a project with what was found; whose fault it is when that fails.
+    fn project(&self, survey: &Survey) -> Result<(), (&'static str, String)> {
+        let (Ok(cmake), Ok(ninja), Ok(cc), Ok(cxx)) =
+            (&survey.cmake, &survey.ninja, &survey.cc, &survey.cxx)
+        else {
+            return Ok(());
+        };
+        if checks::cxx(cxx, self.scratch).is_err() {
+            // The compiler's own row says it; cmake can't be judged with a broken one.
+            return Ok(());
+        }
+        let launcher = survey
+            .launcher
+            .as_ref()
+            .and_then(|found| found.as_ref().ok());
+        let programs = Cmake {
+            cmake: &cmake.path,
+            ninja: &ninja.path,
+            cc: &cc.path,
+            cxx: &cxx.path,
+            launcher: launcher.map(|tool| tool.path.as_path()),
+        };
+        programs.project(self.scratch).map_err(|why| {
+            let ninjas = why.contains(&ninja.path.display().to_string());
+            (if ninjas { "ninja" } else { "cmake" }, why)
+        })
+    }
+
+    fn launcher(&mut self, survey: &Survey) {
+        match &survey.launcher {
+            Some(found) => {
+                self.tool(
+                    "launcher",
+                    found,
+                    "compiled through it",
+                    Need::Launcher,
+                    |_| Ok(()),
+                );
+            }
+            None if self.options.launcher == LauncherChoice::Auto => {
+                let mut row = empty_row("launcher");
+                row.fitness = Fitness::OptionalLacking;
+                let why = "neither ccache nor sccache: every rebuild compiles all again";
+                self.push(row, Some(Lack::of(Need::Launcher, why)));
+            }
+            None => {}
+        }
+    }
+
+    fn third_party(
+        &mut self,
+        layout: &Layout,
+        config: &Config,
+        declared: &Declarations,
+        tools: &Tools,
+    ) -> Result<()> {
+        let resolution =
+            third_party::resolve_on(self.system, layout, config, self.options, tools, declared)?;
+        let linear = resolution.linear_algebra_args();
+        let mut linked: Option<Checked> = None;
+        for found in resolution.rows {
+            let source = match found {
+                Ok(source) if source.rule == "left out" => continue,
+                Ok(source) => source,
+                Err((name, lack)) => {
+                    self.push(empty_row(&name), Some(lack));
+                    continue;
+                }
+            };
+            let library = matches!(source.name.as_str(), "blas" | "lapack");
+            let (tried, checked) = if library {
+                let checked = linked
+                    .get_or_insert_with(|| cmake_of(tools).linear_algebra(&linear, self.scratch));
+                ("linked and ran dgemm and dgetrf", checked.clone())
+            } else {
+                match checks::source_for(&source.name) {
+                    Some(text) => (
+                        "compiled an include",
+                        checks::headers(&tools.cxx, text, &source.includes, self.scratch),
+                    ),
+                    None => ("is there", Ok(())),
+                }
+            };
+            let lack = checked.err().map(|why| Lack {
+                why,
+                needs: third_party::need(&source.name).into_iter().collect(),
+            });
+            // nanobind has its row among the tools.
+            if source.name != "nanobind" || source.rule == "override" {
+                self.push(source_row(&source, tried), lack);
+            }
+        }
+        Ok(())
+    }
+
+    /// Without tools nothing can be compiled; what files say is still worth knowing.
+    fn skip_third_party(&mut self) {
+        for (name, lack) in third_party::missing(self.system, self.options) {
+            self.push(empty_row(&name), Some(lack));
+        }
+    }
+}
+
+fn cmake_of(tools: &Tools) -> Cmake<'_> {
+    Cmake {
+        cmake: &tools.cmake.path,
+        ninja: &tools.ninja.path,
+        cc: &tools.cc.path,
+        cxx: &tools.cxx.path,
+        launcher: None,
+    }
+}
+
+fn passed_over(survey: &Survey, name: &str) -> String {
+    let over = survey.passed_over.iter().filter(|(tool, _)| tool == name);
+    over.map(|(_, why)| format!("; passed over: {}", why.lines().next().unwrap_or(why)))
+        .collect()
+}
+
+/// A row of something that is not there.
+pub fn empty_row(what: &str) -> Row {
+    Row {
+        what: what.into(),
+        path: String::new(),
+        version: String::new(),
+        origin: String::new(),
+        fitness: Fitness::Fit,
+        note: String::new(),
+        mend: None,
+        needs: BTreeSet::new(),
+    }
+}
+
+fn tool_row(what: &str, tool: &Tool, tried: &str) -> Row {
+    Row {
+        path: tool.path.display().to_string(),
+        version: tool.version.clone(),
+        origin: tool.origin.to_string(),
+        note: tried.into(),
+        ..empty_row(what)
+    }
+}
+
+fn source_row(source: &Source, tried: &str) -> Row {
+    let wanted = match source.wanted.as_str() {
+        "" => String::new(),
+        wanted if wanted == source.version => String::new(),
+        wanted => format!(" (MLX names {wanted})"),
+    };
+    Row {
+        path: PathBuf::from(&source.found).display().to_string(),
+        version: source.version.clone(),
+        origin: source.rule.clone(),
+        note: format!("{tried}{wanted}"),
+        ..empty_row(&source.name)
+    }
+}
