@@ -310,7 +310,7 @@ impl Case for Combine {
             self.stream(seed, "h"),
             self.h,
             &shape,
-            (self.quant, self.values),
+            (self.quant, self.scales, self.values),
         );
         inputs.insert("h", h);
         let matrix = Matrix {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{CaseReport, SideReport, Verdict};
@@ -48,7 +48,7 @@ impl Parity {
             filter: self.filter,
             seed: self.seed,
             smoke: self.smoke,
-            ops: None,
+            ..Plan::default()
         };
         if self.list {
             for case in parity::select(&plan)? {
@@ -73,22 +73,19 @@ impl Parity {
 
 fn print(report: &Report) {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header([
-            "case",
-            "error stock",
-            "error fork",
-            "bound stock",
-            "bound fork",
-            "ulp",
-            "bits",
-            "path",
-            "ms stock",
-            "ms fork",
-            "",
-        ]);
+    table.load_style(presets::NOTHING).set_header([
+        "case",
+        "error stock",
+        "error fork",
+        "bound stock",
+        "bound fork",
+        "ulp",
+        "bits",
+        "path",
+        "ms stock",
+        "ms fork",
+        "",
+    ]);
     for column in (1..=5).chain([8, 9]) {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
