@@ -3,20 +3,23 @@
 //! A chain of steps. Each knows by itself whether its inputs are those of its last run, so a
 //! second run does nothing; this file only orders them and keeps the time.
 
-use std::path::{Path, PathBuf};
+mod steps;
+
+pub use steps::composed_features;
+
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::build::{self, Build, Options, Side, SideInput, third_party, tools};
+use crate::build::{Options, third_party};
 use crate::config::Config;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::series::{self, Fork};
+use crate::series;
 use crate::source::{self, Served};
 use crate::ui::Ui;
-use crate::{git, parity, probe};
 
 /// What to set up.
 #[derive(Debug, Clone)]
@@ -106,8 +109,8 @@ pub struct Summary {
 /// One build, for the summary.
 #[derive(Debug, Clone, Serialize)]
 pub struct BuildReport {
-    /// `stock` or `fork`.
-    pub side: Side,
+    /// `stock`, `fork` or `extension`.
+    pub side: &'static str,
     /// Its install folder.
     pub prefix: PathBuf,
     /// What it says it was built from.

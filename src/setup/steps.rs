@@ -1,8 +1,9 @@
 //! The steps of the chain, each from its inputs to what it leaves behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{BuildReport, Chain};
 use crate::build::stamp::{Inputs, Stamp};
@@ -10,6 +11,7 @@ use crate::build::{self, Side, SideInput, Sides, ThirdParty, Tools, bindings, fi
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
 use crate::git::compose::Fork;
+use crate::layout::Layout;
 use crate::parity;
 use crate::probe::{self, Promise};
 use crate::run;
@@ -21,6 +23,26 @@ use crate::source::{self, Served};
 struct Composed {
     series: String,
     fork: Fork,
+}
+
+impl Composed {
+    fn path(layout: &Layout) -> PathBuf {
+        layout.stamps().join("composed.json")
+    }
+
+    fn read(layout: &Layout) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(layout)).ok()?).ok()
+    }
+}
+
+/// The features of the fork that was composed last; `None` before the first.
+pub fn composed_features(layout: &Layout) -> Option<Vec<String>> {
+    let fork = Composed::read(layout)?.fork;
+    Some(fork.commits.into_iter().map(|c| c.feature).collect())
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::bug(e.to_string()))
 }
 
 impl Chain<'_> {
@@ -41,12 +63,8 @@ impl Chain<'_> {
     }
 
     fn composed(&self, served: &Served, series: &Series) -> Result<(Fork, bool)> {
-        let path = self.layout.stamps().join("composed.json");
         let key = series.content_key();
-        let last = std::fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Composed>(&text).ok());
-        if let Some(last) = last
+        if let Some(last) = Composed::read(self.layout)
             && last.series == key
             && last.fork.base == served.commit
             && git::compose::is_there(self.layout, &last.fork)?
@@ -66,12 +84,11 @@ impl Chain<'_> {
             .doing(|| format!("getting {}, which the series is made for", series.base))?;
         }
         let fork = git::compose::compose(self.layout, series, &served.commit)?;
-        let text = serde_json::to_string(&Composed {
+        let composed = Composed {
             series: key,
             fork: fork.clone(),
-        })
-        .map_err(|e| Error::bug(e.to_string()))?;
-        files::replace(&path, &text)?;
+        };
+        files::replace(&Composed::path(self.layout), &json(&composed)?)?;
         Ok((fork, true))
     }
 
@@ -156,7 +173,7 @@ impl Chain<'_> {
             let text = std::fs::read(&header).doing(reading(&header))?;
             let stamp = Stamp::at(layout.stamps().join("bindings.json"));
             let inputs = Inputs::default()
-                .with("mlx_fork.h", files::key_of(&text))
+                .with("mlx_fork.h", files::hex(&Sha256::digest(&text)))
                 .with("libclang", tools::file_key(&tools.libclang))
                 .with("the C compiler", tools.cc.key());
             if stamp.stale(&inputs).is_none() {
@@ -231,8 +248,7 @@ impl Chain<'_> {
             }
             stamp.remove()?;
             let found = judge(chain)?;
-            let text = serde_json::to_string(&found).map_err(|e| Error::bug(e.to_string()))?;
-            files::replace(&counts, &text)?;
+            files::replace(&counts, &json(&found)?)?;
             stamp.save(&inputs, &[counts.clone()])?;
             Ok((found, true))
         })
