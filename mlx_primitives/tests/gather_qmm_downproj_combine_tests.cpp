@@ -32,7 +32,8 @@ struct Composed {
 };
 
 array normal(const Shape& shape, Dtype dtype, int seed) {
-  return astype(random::normal(shape, random::key(seed), device), dtype, device);
+  return astype(
+      random::normal(shape, random::key(seed), device), dtype, device);
 }
 
 bool same_bits(const array& a, const array& b) {
@@ -82,7 +83,8 @@ TEST_CASE("test gather_qmm_downproj_combine rounds as accumulate says") {
       auto pf = astype(p, float32, device);
       auto wf = astype(w, float32, device);
       eval(pf, wf);
-      for (std::string acc : {"fma", "no_fma", "exact", "fp32", "fp32_no_fma"}) {
+      for (std::string acc :
+           {"fma", "no_fma", "exact", "fp32", "fp32_no_fma"}) {
         auto out = combine(p, w, acc);
         bool fp32 = acc[1] == 'p';
         CHECK_EQ(out.dtype(), fp32 ? float32 : dtype);
@@ -133,7 +135,8 @@ TEST_CASE("test gather_qmm_downproj_combine is not contracted") {
   }
 }
 
-TEST_CASE("test gather_qmm_downproj_combine composition has the kernel's bits") {
+TEST_CASE(
+    "test gather_qmm_downproj_combine composition has the kernel's bits") {
   for (auto dtype : {float32, float16, bfloat16}) {
     for (auto weights_dtype : {dtype, float32}) {
       auto p = normal({8, 512}, dtype, 2);
@@ -156,8 +159,7 @@ TEST_CASE("test gather_qmm_downproj_combine composition has the kernel's bits") 
 
 TEST_CASE("test gather_qmm_downproj_combine composition checks indices") {
   auto values = normal({4, 64, 128}, float32, 4);
-  auto q = quantize(
-      values, 64, 4, "affine", std::nullopt, device);
+  auto q = quantize(values, 64, 4, "affine", std::nullopt, device);
   auto run = [&](const array& indices, const std::string& acc) {
     auto out = gather_qmm_downproj_combine(
         normal({3, 2, 128}, float32, 5),
@@ -186,20 +188,15 @@ TEST_CASE("test gather_qmm_downproj_combine composition checks indices") {
       auto nan = isnan(kernel, device);
       CHECK(array_equal(nan, isnan(composition, device), device).item<bool>());
       CHECK_EQ(sum(nan, device).item<int>(), 64);
-      CHECK(allclose(kernel, composition, 1e-4, 1e-4, true, device)
-                .item<bool>());
+      CHECK(
+          allclose(kernel, composition, 1e-4, 1e-4, true, device).item<bool>());
     }
   }
 }
 
 TEST_CASE("test gather_qmm_downproj_combine exports by name and state") {
   auto q = quantize(
-      normal({4, 64, 128}, float32, 4),
-      64,
-      4,
-      "affine",
-      std::nullopt,
-      device);
+      normal({4, 64, 128}, float32, 4), 64, 4, "affine", std::nullopt, device);
   auto fun = [&](std::vector<array> args) -> std::vector<array> {
     return {gather_qmm_downproj_combine(
         args[0],
@@ -234,6 +231,5 @@ TEST_CASE("test gather_qmm_downproj_combine refuses what does not fit") {
   CHECK_THROWS_AS(
       combine(p, array({1.0f, 1.0f, 1.0f}), "exact"), std::invalid_argument);
   CHECK_THROWS_AS(
-      combine(p, array({1.0f, 1.0f}, float16), "exact"),
-      std::invalid_argument);
+      combine(p, array({1.0f, 1.0f}, float16), "exact"), std::invalid_argument);
 }

@@ -53,9 +53,7 @@ def fma(a, b, c):
     bits = total.view(np.int64) if total.ndim else np.array([total]).view(np.int64)
     error = np.reshape(error, bits.shape)
     away = (error > 0) == (np.reshape(total, bits.shape) > 0)
-    odd = np.where(
-        (error != 0) & (bits & 1 == 0), bits + np.where(away, 1, -1), bits
-    )
+    odd = np.where((error != 0) & (bits & 1 == 0), bits + np.where(away, 1, -1), bits)
     return odd.view(np.float64).astype(np.float32).reshape(np.shape(total))
 
 

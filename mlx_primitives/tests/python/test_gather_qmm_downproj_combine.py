@@ -158,9 +158,7 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
                 w = mx.array(rng.random(8)).astype(weights_dtype)
                 out = self.run_steps(p, w, "native", dtype)
                 y = mx.array(p).astype(dtype)
-                self.assertTrue(
-                    ref.same_bits(out, (y * w[..., None]).sum(axis=-2))
-                )
+                self.assertTrue(ref.same_bits(out, (y * w[..., None]).sum(axis=-2)))
 
     def test_broadcasting_and_index_types(self):
         h, m, values, rhs, weights, kwargs = self.make(batch=(2, 3), k=4)
@@ -188,9 +186,7 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
                 mx.contiguous(mx.broadcast_to(weights, batch)),
             )
             a = mx.gather_qmm_downproj_combine(h, *m, rhs, weights, **kwargs)
-            b = mx.gather_qmm_downproj_combine(
-                full[0], *m, full[1], full[2], **kwargs
-            )
+            b = mx.gather_qmm_downproj_combine(full[0], *m, full[1], full[2], **kwargs)
             self.assertTrue(ref.same_bits(a, b))
 
         check(h, rhs[0], weights[:, :1])

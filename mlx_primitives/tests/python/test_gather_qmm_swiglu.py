@@ -335,9 +335,7 @@ class TestGatherQMMSwiGLU(mlx_tests.MLXTestCase):
         again = mx.gather_qmm_swiglu(x, *gate, *up, None, rhs, **kwargs)
         self.assertTrue(ref.same_bits(all_, again))
         for i in range(19):
-            row = mx.gather_qmm_swiglu(
-                x[:, i : i + 1], *gate, *up, None, rhs, **kwargs
-            )
+            row = mx.gather_qmm_swiglu(x[:, i : i + 1], *gate, *up, None, rhs, **kwargs)
             self.assertTrue(ref.same_bits(row, all_[:, i : i + 1]))
 
     def test_empty(self):
@@ -373,8 +371,8 @@ class TestGatherQMMSwiGLU(mlx_tests.MLXTestCase):
                     out = plain(x)
                     cotan = mx.random.normal(out.shape, key=mx.random.key(0))
                     cotan = cotan.astype(dtype)
-                    (_, (got,)) = mx.vjp(fused, [x], [cotan])
-                    (_, (want,)) = mx.vjp(
+                    _, (got,) = mx.vjp(fused, [x], [cotan])
+                    _, (want,) = mx.vjp(
                         plain, [x.astype(mx.float32)], [cotan.astype(mx.float32)]
                     )
                     self.assertEqual(got.dtype, dtype)
@@ -395,8 +393,8 @@ class TestGatherQMMSwiGLU(mlx_tests.MLXTestCase):
         lhs, rhs = mx.array([0, 7, 0]), mx.array([1, 1, -3])
         f = lambda x, l, r: mx.gather_qmm_swiglu(x, *gate, *up, l, r, **kwargs)
         cotan = mx.ones((3, 2, 96))
-        (_, (got,)) = mx.vjp(lambda x: f(x, lhs, rhs), [x], [cotan])
-        (_, (want,)) = mx.vjp(lambda x: f(x, lhs[:1], rhs[:1]), [x], [cotan[:1]])
+        _, (got,) = mx.vjp(lambda x: f(x, lhs, rhs), [x], [cotan])
+        _, (want,) = mx.vjp(lambda x: f(x, lhs[:1], rhs[:1]), [x], [cotan[:1]])
         self.assertTrue(mx.allclose(got, want, rtol=1e-5, atol=1e-6))
 
     def test_jvp(self):
