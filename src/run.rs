@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::tools;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::probe::{Interpreter, Subject};
@@ -119,7 +120,7 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
         Side::Stock | Side::Fork => "mlx",
         Side::Extension => "mlx_fused",
     };
-    let python = layout.venv().join("bin/python");
+    let python = tools::recorded_python(layout);
     let module = prefix.join("python");
     Ok(Installed {
         side,
@@ -130,7 +131,7 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
             .get("fork id")
             .filter(|id| !id.is_empty())
             .cloned(),
-        python: (module.is_dir() && python.exists()).then_some(python),
+        python: python.filter(|_| module.is_dir()),
         prefix,
     })
 }

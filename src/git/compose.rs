@@ -43,7 +43,9 @@ pub struct FeatureCommit {
 pub fn is_there(layout: &Layout, fork: &Fork) -> Result<bool> {
     let repo = survey::open(layout)?;
     let id = Oid::from_str(&fork.id).doing(|| "reading a fork id".into())?;
-    Ok(repo.find_commit(id).is_ok_and(|commit| commit.tree_id().to_string() == fork.tree))
+    Ok(repo
+        .find_commit(id)
+        .is_ok_and(|commit| commit.tree_id().to_string() == fork.tree))
 }
 
 /// Composes the fork of `series` on `base_commit`, in `mlx_local`'s object database.

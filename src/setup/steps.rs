@@ -1,21 +1,22 @@
 //! The steps of the chain, each from its inputs to what it leaves behind.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{BuildReport, Chain};
+use super::{BuildReport, Chain, Mode};
+use crate::build::sides::Sides;
 use crate::build::stamp::{Inputs, Stamp};
-use crate::build::{self, Side, SideInput, Sides, ThirdParty, Tools, bindings, files, tools};
+use crate::build::{self, Side, SideInput, ThirdParty, Tools, bindings, files, tools};
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
 use crate::git::compose::Fork;
 use crate::layout::Layout;
 use crate::parity;
-use crate::probe::{self, Promise};
+use crate::probe;
 use crate::run;
-use crate::series::{self, Series};
+use crate::series::Series;
 use crate::source::{self, Served};
 
 /// What compose made the last time, and from what.
@@ -202,7 +203,7 @@ impl Chain<'_> {
         self.gate("probe", stamp, inputs, |chain| {
             let mut subjects = Vec::new();
             for side in sides {
-                subjects.push(run::installed(chain.layout, side)?.subject(chain.layout)?);
+                subjects.push(run::installed(chain.layout, *side)?.subject(chain.layout)?);
             }
             let worker = (&*chain.request.worker, "probe-worker");
             let report = probe::run(&subjects, &expected, worker)?;
@@ -214,20 +215,39 @@ impl Chain<'_> {
     /// Compares the builds on the quick cases; gives those that passed, and all.
     pub(super) fn parity(&mut self, series: &Series) -> Result<(usize, usize)> {
         let stamp = Stamp::at(self.layout.stamps().join("parity.json"));
-        let inputs = self
-            .builds_as_inputs()?
-            .with("the comparing program", tools::file_key(&self.request.worker));
+        let inputs = self.builds_as_inputs()?.with(
+            "the comparing program",
+            tools::file_key(&self.request.worker),
+        );
         let plan = parity::Plan {
             smoke: true,
-            seed: 1,
-            filter: None,
             ops: Some(series.selected().map(|f| f.name.clone()).collect()),
+            ..parity::Plan::default()
         };
         self.gate("parity", stamp, inputs, |chain| {
             let report = parity::run(chain.layout, &plan, &chain.request.worker, chain.ui)?;
             report.check()?;
             Ok((report.passed, report.planned))
         })
+    }
+
+    fn sides(&self) -> &'static [run::Side] {
+        match self.request.mode {
+            Mode::Fork => &[run::Side::Stock, run::Side::Fork],
+            Mode::Extension(_) => &[run::Side::Extension],
+        }
+    }
+
+    /// The builds as what a step of judging depends on.
+    fn builds_as_inputs(&self) -> Result<Inputs> {
+        let mut inputs = Inputs::default();
+        for side in self.sides() {
+            for name in [side.name().to_string(), format!("{}-c-api", side.name())] {
+                let stamp = Stamp::at(self.layout.stamps().join(format!("{name}.json")));
+                inputs = inputs.with(&name, stamp.key()?);
+            }
+        }
+        Ok(inputs)
     }
 
     /// A step that judges: once it held for these inputs, its counts are remembered.

@@ -55,8 +55,10 @@ impl Probe {
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
-        let features = setup::composed_features(&layout).unwrap_or_default();
-        let series = series::load(&layout)?.select(&features)?;
+        let mut series = series::load(&layout)?;
+        if let Some(features) = setup::composed_features(&layout) {
+            series = series.select(&features)?;
+        }
         let expected = probe::expected(&config, &series);
         let mut sides: Vec<Side> = Side::ALL.to_vec();
         if self.side.is_empty() {
