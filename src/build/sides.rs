@@ -167,11 +167,9 @@ impl<'a> Sides<'a> {
             false => &["mlx"],
         };
         held.build(targets, ui).map_err(|error| {
-            let source = self.layout.build_source();
-            let named = input.overlay.iter().filter(|(_, path)| {
-                let place = source.join(path);
-                error.what().contains(&*place.to_string_lossy())
-            });
+            // Whole paths, or relative ones where ccache makes them so.
+            let names = |path: &str| error.what().contains(&format!("/{path}"));
+            let named = input.overlay.iter().filter(|(_, path)| names(path));
             named.fold(error.clone(), |error, (file, path)| {
                 error.hint(format!("{path} of the tree is {file} here"))
             })
