@@ -26,14 +26,17 @@ pub enum Side {
     Stock,
     /// MLX with our primitives.
     Fork,
+    /// Our primitives beside an MLX that was there already.
+    Extension,
 }
 
 impl Side {
-    /// `stock` or `fork`, as in the prefix, the stamps and the logs.
+    /// `stock`, `fork` or `extension`, as in the prefix, the stamps and the logs.
     pub fn name(self) -> &'static str {
         match self {
             Side::Stock => "stock",
             Side::Fork => "fork",
+            Side::Extension => "extension",
         }
     }
 }
@@ -211,12 +214,13 @@ impl<'a> Sides<'a> {
             args,
             id: match input.side {
                 Side::Stock => String::new(),
-                Side::Fork => input.id.clone(),
+                Side::Fork | Side::Extension => input.id.clone(),
             },
             against,
+            read: Inputs::default(),
             failure: match input.side {
                 Side::Stock => Kind::Environment,
-                Side::Fork => Kind::Gate,
+                Side::Fork | Side::Extension => Kind::Gate,
             },
         }
     }

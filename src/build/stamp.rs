@@ -26,6 +26,13 @@ impl Inputs {
         self
     }
 
+    /// Adds all of `others`.
+    #[must_use]
+    pub fn and(mut self, others: &Inputs) -> Self {
+        self.0.extend(others.0.clone());
+        self
+    }
+
     /// The key of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
