@@ -3,11 +3,13 @@
 //! Knows nothing of git: trees come as folders and ids.
 
 pub mod bindings;
+pub mod c_api;
 mod checks;
 pub mod declared;
 pub mod diagnosis;
 pub mod doctor;
 pub mod environment;
+pub mod extension;
 mod fetch;
 pub mod files;
 pub mod hold;
@@ -29,8 +31,11 @@ pub mod system;
 pub mod third_party;
 pub mod tools;
 pub mod venv;
+pub mod wheel;
 mod wheels;
 
+pub use c_api::{Step, c_api};
+pub use extension::{Against, Installed, extension};
 pub use options::{LauncherChoice, Options};
 pub use sides::{Build, Side, SideInput, stock_and_fork};
 pub use third_party::ThirdParty;

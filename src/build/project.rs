@@ -42,6 +42,8 @@ pub struct Project<'a> {
     pub id: String,
     /// Keys of what it is compiled against: when one changes, no object can be kept.
     pub against: Inputs,
+    /// Keys of what cmake reads elsewhere: when one changes, it is configured again.
+    pub read: Inputs,
     /// What a failure means that is not the machine's fault.
     pub failure: Kind,
 }
@@ -58,6 +60,7 @@ impl<'a> Project<'a> {
     /// jobs nor the launcher is in it: they change nothing in what comes out.
     pub fn inputs(&self) -> Inputs {
         self.compilers()
+            .and(&self.read)
             .with("cmake", self.tools.cmake.key())
             .with("ninja", self.tools.ninja.key())
             .with("arguments", self.args.join("\n"))

@@ -26,14 +26,17 @@ pub enum Side {
     Stock,
     /// MLX with our primitives.
     Fork,
+    /// Our primitives beside an MLX that was there already.
+    Extension,
 }
 
 impl Side {
-    /// `stock` or `fork`, as in the prefix, the stamps and the logs.
+    /// `stock`, `fork` or `extension`, as in the prefix, the stamps and the logs.
     pub fn name(self) -> &'static str {
         match self {
             Side::Stock => "stock",
             Side::Fork => "fork",
+            Side::Extension => "extension",
         }
     }
 }
@@ -168,11 +171,9 @@ impl<'a> Sides<'a> {
             false => &["mlx"],
         };
         held.build(targets, ui).map_err(|error| {
-            let source = self.layout.build_source();
-            let named = input.overlay.iter().filter(|(_, path)| {
-                let place = source.join(path);
-                error.what().contains(&*place.to_string_lossy())
-            });
+            // Whole paths, or relative ones where ccache makes them so.
+            let names = |path: &str| error.what().contains(&format!("/{path}"));
+            let named = input.overlay.iter().filter(|(_, path)| names(path));
             named.fold(error.clone(), |error, (file, path)| {
                 error.hint(format!("{path} of the tree is {file} here"))
             })
@@ -214,12 +215,13 @@ impl<'a> Sides<'a> {
             args,
             id: match input.side {
                 Side::Stock => String::new(),
-                Side::Fork => input.id.clone(),
+                Side::Fork | Side::Extension => input.id.clone(),
             },
             against,
+            read: Inputs::default(),
             failure: match input.side {
                 Side::Stock => Kind::Environment,
-                Side::Fork => Kind::Gate,
+                Side::Fork | Side::Extension => Kind::Gate,
             },
         }
     }

@@ -26,6 +26,13 @@ impl Inputs {
         self
     }
 
+    /// Adds all of `others`.
+    #[must_use]
+    pub fn and(mut self, others: &Inputs) -> Self {
+        self.0.extend(others.0.clone());
+        self
+    }
+
     /// The key of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -62,6 +69,16 @@ impl Made {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         })
     }
+
+    /// What happened to it since, if anything.
+    fn changed(&self) -> Option<String> {
+        let problem = match Made::now(&self.path) {
+            Ok(now) if now == *self => return None,
+            Ok(_) => "has changed",
+            Err(_) => "is gone",
+        };
+        Some(format!("{} {problem}", self.path.display()))
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,19 +108,14 @@ impl Stamp {
         if let Some(name) = changed(&content.inputs, inputs) {
             return Some(format!("{name} changed"));
         }
-        content.made.iter().find_map(|made| {
-            let problem = match Made::now(&made.path) {
-                Ok(now) if now == *made => return None,
-                Ok(_) => "has changed",
-                Err(_) => "is gone",
-            };
-            Some(format!("{} {problem}", made.path.display()))
-        })
+        content.made.iter().find_map(Made::changed)
     }
 
-    /// The inputs that the step was last finished with.
+    /// The inputs of what is there: `None` unless all that the step made is as it left it.
     pub fn inputs(&self) -> Option<Inputs> {
-        Some(self.load()?.inputs)
+        let content = self.load()?;
+        let whole = content.made.iter().all(|made| made.changed().is_none());
+        whole.then_some(content.inputs)
     }
 
     fn load(&self) -> Option<Content> {

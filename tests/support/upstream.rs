@@ -43,7 +43,7 @@ target_link_libraries(core PRIVATE mlx)
 fn unit(name: &str, body: &str) -> String {
     format!(
         "#include \"mlx/array.h\"\n#include <string>\n#include <vector>\n\
-         int {name}(int x) {{ std::vector<std::string> v(x); {body} return int(v.size()); }}\n"
+         int do_{name}(int x) {{ std::vector<std::string> v(x); {body} return int(v.size()); }}\n"
     )
 }
 
@@ -58,13 +58,13 @@ pub fn stock(version: &str) -> Tree {
     );
     add(
         "mlx/array.h",
-        format!("#pragma once\n// {version}\nint array(int);\n"),
+        format!("#pragma once\n// {version}\nint do_array(int);\n"),
     );
     for name in ["array", "ops", "export"] {
         add(&format!("mlx/{name}.cpp"), unit(name, ""));
     }
     add("python/src/CMakeLists.txt", PYTHON.into());
-    add("python/src/mlx.cpp", unit("core", "array(x);"));
+    add("python/src/mlx.cpp", unit("core", "do_array(x);"));
     add(
         "python/mlx/nn/layers.py",
         format!("VERSION = {version:?}\n"),
