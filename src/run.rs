@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::tools;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::probe::{Interpreter, Subject};
@@ -119,7 +120,7 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
         Side::Stock | Side::Fork => "mlx",
         Side::Extension => "mlx_fused",
     };
-    let python = layout.venv().join("bin/python");
+    let python = tools::recorded_python(layout);
     let module = prefix.join("python");
     Ok(Installed {
         side,
@@ -130,7 +131,7 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
             .get("fork id")
             .filter(|id| !id.is_empty())
             .cloned(),
-        python: (module.is_dir() && python.exists()).then_some(python),
+        python: python.filter(|_| module.is_dir()),
         prefix,
     })
 }
@@ -165,7 +166,14 @@ impl Installed {
         if let Some(python) = &self.python {
             let programs = python.parent().map(Path::to_path_buf);
             list.push(("PATH", programs.into_iter().collect(), true));
-            list.push(("PYTHONPATH", vec![self.prefix.join("python")], true));
+            let mut modules = vec![self.prefix.join("python")];
+            // An extension has no mlx of its own: stock's, where that was built with Python,
+            // else the one that is installed for this Python.
+            let stock = layout.prefix(Side::Stock.name()).join("python");
+            if self.side == Side::Extension && stock.is_dir() {
+                modules.push(stock);
+            }
+            list.push(("PYTHONPATH", modules, true));
         }
         let mut out = Vec::new();
         for (name, mut folders, extends) in list {
@@ -197,6 +205,10 @@ impl Installed {
             Some(program) => Some(Interpreter {
                 program: program.clone(),
                 environment: self.environment(layout, |name| std::env::var_os(name))?,
+                module: match self.side {
+                    Side::Extension => "mlx_fork",
+                    Side::Stock | Side::Fork => "",
+                },
             }),
             None => None,
         };
@@ -231,4 +243,98 @@ pub fn python(layout: &Layout, side: Side, args: &[OsString]) -> Result<crate::p
         command = command.env(name, value);
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A finished build of one side: files, and the stamp that records them.
+    fn finished(side: Side) -> (tempfile::TempDir, Layout) {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path(), dir.path().join("target/mlx"));
+        let library = library_in(&layout.prefix(side.name()), "mlx");
+        let python = layout.venv().join("bin/python");
+        let module = layout.prefix(side.name()).join("python/mlx/core.so");
+        for file in [&library, &python, &module] {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "as built").unwrap();
+        }
+        let now = library.metadata().unwrap();
+        let stamp = serde_json::json!({
+            "inputs": { "fork id": "abc", "tree": "t" },
+            "made": [{ "path": library, "size": now.len(),
+                       "modified": [now.mtime(), now.mtime_nsec()] }],
+        });
+        std::fs::create_dir_all(layout.stamps()).unwrap();
+        let file = layout.stamps().join(format!("{}.json", side.name()));
+        std::fs::write(file, stamp.to_string()).unwrap();
+        (dir, layout)
+    }
+
+    fn refused(layout: &Layout, side: Side, what: &str) {
+        let error = installed(layout, side).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Environment);
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(error.hints()[0].contains("cargo xtask setup-mlx"));
+    }
+
+    #[test]
+    fn a_finished_build_is_used_and_one_that_is_missing_changed_or_half_done_is_not() {
+        let (_dir, layout) = finished(Side::Fork);
+        let build = installed(&layout, Side::Fork).unwrap();
+        assert_eq!(build.id.as_deref(), Some("abc"));
+        refused(&layout, Side::Stock, "there is none");
+        let bytes = std::fs::read(&build.library).unwrap();
+        std::fs::write(&build.library, "another, of another size").unwrap();
+        refused(&layout, Side::Fork, "is not the file that was built");
+        // The same bytes again, but written later.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(&build.library, bytes).unwrap();
+        refused(&layout, Side::Fork, "is not the file that was built");
+        std::fs::remove_file(&build.library).unwrap();
+        refused(&layout, Side::Fork, "is not the file that was built");
+        let stamp = layout.stamps().join("fork.json");
+        std::fs::write(&stamp, "{\"inputs\"").unwrap();
+        refused(&layout, Side::Fork, "damaged");
+        std::fs::remove_file(&stamp).unwrap();
+        refused(&layout, Side::Fork, "not finished");
+    }
+
+    #[test]
+    fn the_build_comes_before_the_users_own_and_replaces_the_other_side() {
+        let (_dir, layout) = finished(Side::Fork);
+        let build = installed(&layout, Side::Fork).unwrap();
+        let stock = layout.prefix("stock").join("python");
+        let users = format!("{}:/users/own", stock.display());
+        let list = build
+            .environment(&layout, |name| {
+                (name == "PYTHONPATH").then(|| users.clone().into())
+            })
+            .unwrap();
+        let value = |name: &str| &list.iter().find(|(n, _)| n == name).unwrap().1;
+        let expected = format!("{}:/users/own", build.prefix.join("python").display());
+        assert_eq!(*value("PYTHONPATH"), expected);
+        assert_eq!(
+            *value("MLX_FORK_PREFIX"),
+            build.prefix.display().to_string()
+        );
+        assert_eq!(
+            *value("PATH"),
+            layout.venv().join("bin").display().to_string()
+        );
+    }
+
+    #[test]
+    fn an_export_line_survives_any_value() {
+        let value = "a b'c\"$(false)`false`\\ \n*";
+        let script = format!("{}\nprintf %s \"$X\"", export_line("X", value));
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), value);
+    }
 }

@@ -103,7 +103,8 @@ pub fn stock_and_fork(
 }
 
 impl<'a> Sides<'a> {
-    fn build(self, input: &SideInput, after: Option<&str>, ui: &dyn Ui) -> Result<Build> {
+    /// Builds one side; `after` is the tree that was built before it.
+    pub fn build(self, input: &SideInput, after: Option<&str>, ui: &dyn Ui) -> Result<Build> {
         let start = Instant::now();
         let name = input.side.name();
         let prefix = self.layout.prefix(name);
