@@ -131,3 +131,72 @@ fn a_missing_build_is_an_error_that_says_what_makes_it() {
     assert_eq!(error.kind(), Kind::Environment);
     assert!(error.hints()[0].contains("setup-mlx"));
 }
+
+/// The program that answers to `parity-worker`, built by `cargo xtask test`.
+fn xtask() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("xtask");
+    let path = program.display();
+    assert!(
+        program.is_file(),
+        "{path} is missing: run `cargo build -p xtask` first"
+    );
+    program
+}
+
+fn run_for_real(filter: &str) -> Report {
+    let plan = Plan {
+        filter: Some(filter.into()),
+        ..Plan::default()
+    };
+    parity::run(&Layout::discover().unwrap(), &plan, &xtask(), &Silent).unwrap()
+}
+
+#[test]
+fn the_fork_that_was_built_is_right_where_its_bits_are_promised() {
+    let report = run_for_real("gather_qmm_*/affine-b4-g64/*/exact");
+    assert_eq!(report.planned, report.run);
+    report.check().unwrap();
+    for case in &report.cases {
+        let judgement = case.fork.judgement.as_ref().unwrap();
+        assert!(
+            judgement.elements > 0 && judgement.wrong == 0,
+            "{}",
+            case.name
+        );
+        assert!(matches!(
+            case.fork.path.as_deref(),
+            Some("fast" | "general")
+        ));
+    }
+}
+
+#[test]
+fn stock_is_measured_in_the_same_run_and_float32_finds_it_within_the_bound() {
+    let report = run_for_real("gather_qmm_downproj_combine/affine-b4-g64/f32");
+    let judged = |case: &&mlx_fork::parity::report::CaseReport| {
+        case.name.ends_with("/f32") || case.name.ends_with("/untransposed")
+    };
+    for case in report.cases.iter().filter(judged) {
+        let stock = case.stock.judgement.as_ref().unwrap();
+        assert_eq!(stock.wrong, 0, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_worker_over_its_memory_is_one_red_case() {
+    let plan = Plan {
+        filter: Some("gather_qmm_downproj_combine/*/f32/mixtral/t1".into()),
+        memory_mib: 300,
+        ..Plan::default()
+    };
+    let layout = Layout::discover().unwrap();
+    let report = parity::run(&layout, &plan, &xtask(), &Silent).unwrap();
+    assert_eq!((report.planned, report.reported, report.failed), (1, 1, 1));
+    assert!(
+        report.cases[0]
+            .reasons
+            .iter()
+            .any(|r| r.starts_with("fork: the worker ended"))
+    );
+}
