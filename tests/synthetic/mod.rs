@@ -205,8 +205,8 @@ impl Project {
             .unwrap();
         repo.reference("refs/mlx-fork/pins/next", project.next, true, "")
             .unwrap();
-        project.patch("0001-fused.patch", &mail(&repo, "fused", base, first));
-        project.patch("0002-second.patch", &mail(&repo, "second", first, second));
+        project.patch("0001-fused.patch", mail(&repo, "fused", base, first));
+        project.patch("0002-second.patch", mail(&repo, "second", first, second));
         project.own("a.cpp", "int a;\n");
         project.own("b.cpp", "int b;\r\n\0");
         project.manifest(
