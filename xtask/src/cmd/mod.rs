@@ -3,6 +3,7 @@
 mod bindings;
 mod docs;
 mod doctor;
+mod edits;
 mod env;
 mod lint;
 mod parity;
@@ -27,6 +28,7 @@ pub enum Command {
     Parity(parity::Parity),
     Python(python::Python),
     Env(env::Env),
+    Edits(edits::Edits),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
@@ -47,6 +49,7 @@ impl Command {
             Command::Parity(command) => command.run(),
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
+            Command::Edits(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
