@@ -91,14 +91,16 @@ impl Stamp {
         if let Some(name) = changed(&content.inputs, inputs) {
             return Some(format!("{name} changed"));
         }
-        content.made.iter().find_map(|made| {
-            let problem = match Made::now(&made.path) {
-                Ok(now) if now == *made => return None,
-                Ok(_) => "has changed",
-                Err(_) => "is gone",
-            };
-            Some(format!("{} {problem}", made.path.display()))
-        })
+        changed_file(&content.made)
+    }
+
+    /// Why what the step made can't be used, whatever it would be made from now: it was not
+    /// finished, or a file is no longer as the step left it.
+    pub fn altered(&self) -> Option<String> {
+        match self.load() {
+            None => Some(format!("{} is no record of it", self.file.display())),
+            Some(content) => changed_file(&content.made),
+        }
     }
 
     /// The inputs that the step was last finished with.
@@ -140,6 +142,18 @@ impl Stamp {
         let bytes = std::fs::read(&self.file).doing(reading(&self.file))?;
         Ok(hex(&Sha256::digest(bytes)))
     }
+}
+
+/// The first file that is not as it was made, and what about it.
+fn changed_file(made: &[Made]) -> Option<String> {
+    made.iter().find_map(|made| {
+        let problem = match Made::now(&made.path) {
+            Ok(now) if now == *made => return None,
+            Ok(_) => "has changed",
+            Err(_) => "is gone",
+        };
+        Some(format!("{} {problem}", made.path.display()))
+    })
 }
 
 /// The name of the first input that differs.
