@@ -18,6 +18,7 @@ pub mod process;
 pub mod run;
 pub mod series;
 pub mod setup;
+pub mod side;
 pub mod source;
 pub mod suites;
 pub mod ui;

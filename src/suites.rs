@@ -12,7 +12,8 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::process::{Command, Output};
-use crate::run::{self, Side};
+use crate::run;
+use crate::side::Side;
 
 /// Who runs a suite, and so how its closing line reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::run::Side;
 use crate::series::Series;
+use crate::side::Side;
 
 pub use judge::{Check, What};
 pub use report::{Functions, Python, Report, SideReport};

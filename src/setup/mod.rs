@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::build::{Options, third_party};
+use crate::build::{Build, Options, third_party};
 use crate::config::Config;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::series;
+use crate::side::Side;
 use crate::source::{self, Served};
 use crate::ui::Ui;
 
@@ -110,7 +111,7 @@ pub struct Summary {
 #[derive(Debug, Clone, Serialize)]
 pub struct BuildReport {
     /// `stock`, `fork` or `extension`.
-    pub side: &'static str,
+    pub side: Side,
     /// Its install folder.
     pub prefix: PathBuf,
     /// What it says it was built from.
@@ -119,6 +120,18 @@ pub struct BuildReport {
     pub ours: usize,
     /// Sources of MLX that were compiled in this run.
     pub upstream: usize,
+}
+
+impl BuildReport {
+    fn of(build: &Build) -> Self {
+        BuildReport {
+            side: build.side,
+            prefix: build.prefix.clone(),
+            id: build.id.clone(),
+            ours: build.ours,
+            upstream: build.upstream,
+        }
+    }
 }
 
 impl Summary {

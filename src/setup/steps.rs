@@ -1,14 +1,13 @@
 //! The steps of the chain, each from its inputs to what it leaves behind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{BuildReport, Chain, Mode};
-use crate::build::sides::Sides;
 use crate::build::stamp::{Inputs, Stamp};
-use crate::build::{self, Side, SideInput, ThirdParty, Tools, bindings, files, tools};
+use crate::build::{self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools};
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
 use crate::git::compose::Fork;
@@ -17,6 +16,7 @@ use crate::parity;
 use crate::probe;
 use crate::run;
 use crate::series::Series;
+use crate::side::Side;
 use crate::source::{self, Served};
 
 /// What compose made the last time, and from what.
@@ -137,7 +137,7 @@ impl Chain<'_> {
                 overlay,
             },
         ];
-        let mut reports = Vec::new();
+        let mut builds = Vec::new();
         let mut stock_tree = None;
         for (name, input) in ["stock", "fork"].into_iter().zip(&inputs) {
             let built = self.step(name, |chain| {
@@ -155,15 +155,38 @@ impl Chain<'_> {
                 Ok((built, did))
             })?;
             stock_tree = Some(input.tree.as_str());
-            reports.push(BuildReport {
-                side: built.side.name(),
-                prefix: built.prefix.clone(),
-                id: built.id.clone(),
-                ours: built.ours,
-                upstream: built.upstream,
-            });
+            builds.push(built);
         }
-        Ok(reports)
+        self.step("C API", |chain| {
+            let mut did = false;
+            for built in &builds {
+                let options = &chain.request.options;
+                did |= !build::c_api(chain.layout, options, tools, built, chain.ui)?.fresh;
+            }
+            Ok(((), did))
+        })?;
+        Ok(builds.iter().map(BuildReport::of).collect())
+    }
+
+    /// Builds our primitives alone, against an MLX that is there.
+    pub(super) fn extension(
+        &mut self,
+        fork: &Fork,
+        tools: &Tools,
+        prefix: Option<&Path>,
+    ) -> Result<Vec<BuildReport>> {
+        let against = match prefix {
+            Some(prefix) => Against::Prefix(prefix.to_path_buf()),
+            None => Against::Wheel(mlx_version(&self.layout.mlx_local())?),
+        };
+        let built = self.step("extension", |chain| {
+            let options = &chain.request.options;
+            let (layout, ui) = (chain.layout, chain.ui);
+            let built = build::extension(layout, options, tools, &against, &fork.id, ui)?;
+            let did = !built.fresh;
+            Ok((built, did))
+        })?;
+        Ok(vec![BuildReport::of(&built)])
     }
 
     /// Compares sys/src/bindings.rs with what bindgen makes of the header.
@@ -231,10 +254,10 @@ impl Chain<'_> {
         })
     }
 
-    fn sides(&self) -> &'static [run::Side] {
+    fn sides(&self) -> &'static [Side] {
         match self.request.mode {
-            Mode::Fork => &[run::Side::Stock, run::Side::Fork],
-            Mode::Extension(_) => &[run::Side::Extension],
+            Mode::Fork => &[Side::Stock, Side::Fork],
+            Mode::Extension(_) => &[Side::Extension],
         }
     }
 
@@ -242,7 +265,11 @@ impl Chain<'_> {
     fn builds_as_inputs(&self) -> Result<Inputs> {
         let mut inputs = Inputs::default();
         for side in self.sides() {
-            for name in [side.name().to_string(), format!("{}-c-api", side.name())] {
+            let mut names = vec![side.name().to_string()];
+            if *side != Side::Extension {
+                names.push(format!("{}-c", side.name()));
+            }
+            for name in names {
                 let stamp = Stamp::at(self.layout.stamps().join(format!("{name}.json")));
                 inputs = inputs.with(&name, stamp.key()?);
             }
@@ -272,5 +299,25 @@ impl Chain<'_> {
             stamp.save(&inputs, &[counts.clone()])?;
             Ok((found, true))
         })
+    }
+}
+
+/// The release that a tree of MLX says it is, as PyPI names it.
+fn mlx_version(tree: &Path) -> Result<String> {
+    let path = tree.join("mlx/version.h");
+    let text = std::fs::read_to_string(&path).doing(reading(&path))?;
+    let part = |name: &str| {
+        let define = format!("#define MLX_VERSION_{name} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&define))
+            .map(str::trim)
+    };
+    match (part("MAJOR"), part("MINOR"), part("PATCH")) {
+        (Some(major), Some(minor), Some(patch)) => Ok(format!("{major}.{minor}.{patch}")),
+        _ => Err(Error::environment(format!(
+            "{} does not say which release it is",
+            path.display()
+        ))
+        .hint("name the MLX to build against: --against PREFIX")),
     }
 }

@@ -24,6 +24,7 @@ use mlx_fork::Result;
 pub enum Command {
     SetupMlx(Box<setup_mlx::SetupMlx>),
     Doctor(doctor::Doctor),
+    Edits(edits::Edits),
     Probe(probe::Probe),
     Parity(parity::Parity),
     Python(python::Python),
@@ -45,6 +46,7 @@ impl Command {
         match self {
             Command::SetupMlx(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Edits(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
             Command::Python(command) => command.run(),

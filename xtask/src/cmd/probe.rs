@@ -9,7 +9,8 @@ use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::probe::{self, Report, worker};
-use mlx_fork::run::{self, Side};
+use mlx_fork::run;
+use mlx_fork::side::Side;
 use mlx_fork::{Error, Result, series, setup};
 
 /// Show what stock and fork can do, and check that it is what was promised.

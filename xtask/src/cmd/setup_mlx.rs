@@ -177,7 +177,7 @@ fn show(summary: &Summary) {
         row("patch", format!("{} {feature}", &commit[..12]));
     }
     for build in &summary.builds {
-        row(build.side, build.prefix.display().to_string());
+        row(build.side.name(), build.prefix.display().to_string());
         if build.ours + build.upstream > 0 {
             let counts = format!(
                 "compiled {} of our sources and {} of MLX's",
