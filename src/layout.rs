@@ -69,6 +69,10 @@ impl Layout {
     pub fn pin_commit(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.commit"))
     }
+    /// The files of a pin's tree, as `git ls-tree -r` lists them.
+    pub fn pin_tree(&self, pin: &str) -> PathBuf {
+        self.patches().join("pins").join(format!("{pin}.tree"))
+    }
     /// `mlx_local`: the fork's checkout, a person's to look at and edit.
     pub fn mlx_local(&self) -> PathBuf {
         self.root.join("mlx_local")

@@ -9,9 +9,15 @@ pub mod build;
 pub mod config;
 pub mod env;
 pub mod error;
+pub mod git;
 pub mod layout;
 pub mod lock;
+pub mod parity;
+pub mod probe;
 pub mod process;
+pub mod run;
+pub mod series;
+pub mod source;
 pub mod ui;
 
 pub use error::{Error, Kind, Result};

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of git: trees come as folders and ids.
 
+pub mod bindings;
 pub mod c_api;
 mod checks;
 pub mod declared;
@@ -36,6 +37,6 @@ mod wheels;
 pub use c_api::{Step, c_api};
 pub use extension::{Against, Installed, extension};
 pub use options::{LauncherChoice, Options};
-pub use sides::{Build, Side, SideInput, stock_and_fork};
+pub use sides::{Build, Side, SideInput, Sides, stock_and_fork};
 pub use third_party::ThirdParty;
 pub use tools::{Origin, Tool, Tools};

@@ -1,10 +1,11 @@
 //! Child processes, kept in one place: captured output, logs, time limits, and a
 //! process group of their own so that nothing outlives a run that gave up.
 
+mod lines;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result, writing};
 
+use lines::{pseudo_terminal, reader, screen_reader};
+
 /// A command to run: program, arguments, environment, folder.
 #[derive(Debug)]
 pub struct Command {
@@ -20,6 +23,7 @@ pub struct Command {
     inner: std::process::Command,
     args: Vec<OsString>,
     limit: Option<Duration>,
+    silence: Option<Duration>,
     log: Option<PathBuf>,
     terminal: bool,
 }
@@ -33,7 +37,7 @@ pub struct Output {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
-    /// True when it was killed because its time was up.
+    /// True when it was killed because its time was up, or because it was silent too long.
     pub timed_out: bool,
 }
 
@@ -76,6 +80,7 @@ impl Command {
             inner,
             args: Vec::new(),
             limit: None,
+            silence: None,
             log: None,
             terminal: false,
         }
@@ -122,6 +127,14 @@ impl Command {
         // A group of its own, so that its children can be killed with it.
         self.inner.process_group(0);
         self.limit = Some(limit);
+        self
+    }
+
+    /// Kills the child and its children when it prints nothing for this long.
+    #[must_use]
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
+        self.inner.process_group(0);
+        self.silence = Some(limit);
         self
     }
 
@@ -185,7 +198,7 @@ impl Command {
         self.inner.stdout(Stdio::null());
         let mut group = Group {
             child,
-            own_group: self.limit.is_some(),
+            own_group: self.limit.is_some() || self.silence.is_some(),
         };
         let (send, receive) = mpsc::channel();
         let out = group.child.stdout.take();
@@ -200,11 +213,9 @@ impl Command {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         let mut timed_out = false;
         loop {
-            let left = match self.limit {
-                Some(limit) => limit.saturating_sub(start.elapsed()),
-                None => Duration::from_secs(3600),
-            };
-            match receive.recv_timeout(left) {
+            let left = self.limit.map(|l| l.saturating_sub(start.elapsed()));
+            let patience = [left, self.silence].into_iter().flatten().min();
+            match receive.recv_timeout(patience.unwrap_or(Duration::from_secs(3600))) {
                 Ok((stream, line)) => {
                     if let Some(log) = &mut log {
                         // A log that can't be written must not fail the build it describes.
@@ -220,7 +231,7 @@ impl Command {
                     text.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) if self.limit.is_some() => {
+                Err(mpsc::RecvTimeoutError::Timeout) if patience.is_some() => {
                     timed_out = true;
                     group.kill();
                     break;
@@ -310,88 +321,6 @@ fn open_log(path: &Path, shown: &str) -> Result<File> {
     let mut file = File::create(path).doing(writing(path))?;
     writeln!(file, "$ {shown}").doing(writing(path))?;
     Ok(file)
-}
-
-fn reader(
-    pipe: impl Read + Send + 'static,
-    stream: Stream,
-    send: mpsc::Sender<(Stream, String)>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        // Compilers print bytes, not always UTF-8.
-        while let Ok(1..) = pipe.read_until(b'\n', &mut line) {
-            let text = String::from_utf8_lossy(&line);
-            if send
-                .send((stream, text.trim_end_matches(['\n', '\r']).to_string()))
-                .is_err()
-            {
-                return;
-            }
-            line.clear();
-        }
-    })
-}
-
-/// As [`reader`] for a screen: a line ends at a newline, at a carriage return and where the
-/// rest of the line is erased, and colours are left out.
-fn screen_reader(
-    mut screen: File,
-    send: mpsc::Sender<(Stream, String)>,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        let (mut line, mut escape) = (Vec::new(), false);
-        // Linux ends a screen that nobody writes to any more with an error, macOS with 0.
-        while let Ok(count @ 1..) = screen.read(&mut bytes) {
-            for &byte in &bytes[..count] {
-                let mut ends = byte == b'\n' || byte == b'\r';
-                if escape {
-                    escape = !byte.is_ascii_alphabetic();
-                    ends = byte == b'K';
-                } else if byte == 0x1b {
-                    escape = true;
-                } else if !ends {
-                    line.push(byte);
-                }
-                if ends && !line.is_empty() {
-                    let text = String::from_utf8_lossy(&line).into_owned();
-                    if send.send((Stream::Out, text)).is_err() {
-                        return;
-                    }
-                    line.clear();
-                }
-            }
-        }
-    })
-}
-
-/// A pseudo terminal: our end, and the child's. Without a size, so that ninja shortens
-/// no line. `None` where the system gives none.
-fn pseudo_terminal() -> Option<(File, OwnedFd)> {
-    let (mut ours, mut childs) = (-1, -1);
-    // SAFETY: both descriptors are written by the call; null asks for the defaults.
-    let opened = unsafe {
-        libc::openpty(
-            &mut ours,
-            &mut childs,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        )
-    };
-    if opened != 0 {
-        return None;
-    }
-    // SAFETY: the call succeeded, so both descriptors are open and nobody else's.
-    let (ours, childs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(childs)) };
-    for fd in [&ours, &childs] {
-        // A child that inherited them would keep the screen open.
-        // SAFETY: fcntl on an open descriptor.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    Some((File::from(ours), childs))
 }
 
 /// Asks the kernel to end the child when this process is killed: an orphaned ninja would
@@ -487,6 +416,28 @@ mod tests {
             .unwrap();
         assert_eq!(output.stdout, "[0/1] begins\nend\n");
         assert!(heard[1].1 - heard[0].1 > Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_child_that_falls_silent_is_killed_and_one_that_talks_is_not() {
+        let quarter = Duration::from_millis(250);
+        let start = Instant::now();
+        let silent = sh("echo one; sleep 60").silence_limit(quarter).output();
+        let silent = silent.unwrap();
+        assert!(silent.timed_out && silent.stdout == "one\n");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        let talks = sh("for i in 1 2 3 4 5; do printf '%s\\r' $i; sleep 0.1; done")
+            .silence_limit(Duration::from_secs(10))
+            .output()
+            .unwrap();
+        assert!(talks.success());
+        assert_eq!(talks.stdout, "1\n2\n3\n4\n5\n");
+    }
+
+    #[test]
+    fn every_kind_of_line_end_ends_one_line() {
+        let output = sh(r"printf 'a\r\nb\n\nc\rd'").output().unwrap();
+        assert_eq!(output.stdout, "a\nb\n\nc\nd\n");
     }
 
     #[test]

@@ -1,0 +1,13 @@
+// Copyright © 2026 The mlx-fork authors
+
+#include <stdexcept>
+
+#include "mlx/fused/gather_qmm_swiglu.h"
+
+namespace mlx::core {
+
+void GatherQMMSwiGLU::eval_cpu(const std::vector<array>&, array&) {
+  throw std::runtime_error("GatherQMMSwiGLU has no CPU implementation.");
+}
+
+} // namespace mlx::core

@@ -1,0 +1,13 @@
+// Copyright © 2026 The mlx-fork authors
+
+#include <stdexcept>
+
+#include "mlx/fused/gather_qmm_downproj_combine.h"
+
+namespace mlx::core {
+
+void GatherQMMDownprojCombine::eval_gpu(const std::vector<array>&, array&) {
+  throw std::runtime_error("GatherQMMDownprojCombine has no GPU implementation.");
+}
+
+} // namespace mlx::core

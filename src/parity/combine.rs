@@ -1,0 +1,190 @@
+//! The weighted sum over a token's experts, for intervals, in every way of accumulating that
+//! the ops know. Each step is monotone in what goes in, so two runs give both ends.
+
+use super::chain::Interval;
+use super::float::Float;
+
+/// The values of the argument `accumulate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accumulate {
+    /// Rounded to the result's type at each step.
+    Exact,
+    /// float32, fused multiply-add.
+    Fma,
+    /// float32, product and sum rounded apart.
+    NoFma,
+    /// As `Fma`, the result in float32.
+    Fp32,
+    /// As `NoFma`, the result in float32.
+    Fp32NoFma,
+    /// Stock's composition: product and sum in the promoted type, any order.
+    Native,
+}
+
+impl Accumulate {
+    /// All of them.
+    pub const ALL: [Accumulate; 6] = [
+        Accumulate::Exact,
+        Accumulate::Fma,
+        Accumulate::NoFma,
+        Accumulate::Fp32,
+        Accumulate::Fp32NoFma,
+        Accumulate::Native,
+    ];
+
+    /// The name of the argument.
+    pub fn name(self) -> &'static str {
+        match self {
+            Accumulate::Exact => "exact",
+            Accumulate::Fma => "fma",
+            Accumulate::NoFma => "no_fma",
+            Accumulate::Fp32 => "fp32",
+            Accumulate::Fp32NoFma => "fp32_no_fma",
+            Accumulate::Native => "native",
+        }
+    }
+
+    /// The type of the result, from that of the products and that of the weights.
+    pub fn result(self, products: Float, weights: Float) -> Float {
+        match self {
+            Accumulate::Exact | Accumulate::Fma | Accumulate::NoFma => products,
+            Accumulate::Fp32 | Accumulate::Fp32NoFma => Float::F32,
+            Accumulate::Native => products.promote(weights),
+        }
+    }
+}
+
+/// The admissible results for the products' intervals and the weights, in their order.
+/// `products` is the type of the products, `weight` that of the weights as given.
+pub fn combine(
+    accumulate: Accumulate,
+    (products, weight): (Float, Float),
+    p: &[Interval],
+    w: &[f64],
+) -> Interval {
+    if p.iter().any(|(low, high)| low.is_nan() || high.is_nan()) {
+        return (f64::NAN, f64::NAN);
+    }
+    let result = accumulate.result(products, weight);
+    if accumulate == Accumulate::Native {
+        return any_order(result, p, w);
+    }
+    let (mut low, mut high) = (0.0, 0.0);
+    for ((p_low, p_high), w) in p.iter().zip(w) {
+        let w = match accumulate {
+            Accumulate::Exact => products.round(*w),
+            _ => *w,
+        };
+        let (down, up) = if w >= 0.0 {
+            (p_low, p_high)
+        } else {
+            (p_high, p_low)
+        };
+        low = step(accumulate, products, low, *down, w);
+        high = step(accumulate, products, high, *up, w);
+    }
+    (result.round(low), result.round(high))
+}
+
+fn step(accumulate: Accumulate, float: Float, sum: f64, p: f64, w: f64) -> f64 {
+    match accumulate {
+        Accumulate::Exact => float.round(sum + float.round(p * w)),
+        // float64 would round the sum twice; this is the machine's or libm's own fma.
+        Accumulate::Fma | Accumulate::Fp32 => f64::from((p as f32).mul_add(w as f32, sum as f32)),
+        Accumulate::NoFma | Accumulate::Fp32NoFma | Accumulate::Native => {
+            Float::F32.round(sum + Float::F32.round(p * w))
+        }
+    }
+}
+
+/// k products and k − 1 additions in `float`, in any order: the exact sum and the classic
+/// bound, k + 1 roundings on the longest path (the sum may start from a zero).
+fn any_order(float: Float, p: &[Interval], w: &[f64]) -> Interval {
+    let (mut low, mut high, mut magnitude) = (0.0, 0.0, 0.0);
+    for ((p_low, p_high), w) in p.iter().zip(w) {
+        let w = float.round(*w);
+        let (a, b) = (p_low * w, p_high * w);
+        low += a.min(b);
+        high += a.max(b);
+        magnitude += a.abs().max(b.abs());
+    }
+    let n = p.len() as f64 + 1.0;
+    let u = float.unit_roundoff();
+    let slack = n * u / (1.0 - n * u) * magnitude + n * float.ulp(0.0);
+    (float.round(low - slack), float.round(high + slack))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(v: &[f64]) -> Vec<Interval> {
+        v.iter().map(|v| (*v, *v)).collect()
+    }
+
+    fn one(accumulate: Accumulate, types: (Float, Float), p: &[f64], w: &[f64]) -> f64 {
+        let (low, high) = combine(accumulate, types, &points(p), w);
+        assert_eq!(low, high);
+        low
+    }
+
+    #[test]
+    fn exact_rounds_at_every_step() {
+        // bfloat16 has 8 bits: 256 + 1 is 256 (tie to even), again and again.
+        let p = [256.0, 1.0, 1.0, 1.0];
+        let w = [1.0; 4];
+        let types = (Float::Bf16, Float::Bf16);
+        assert_eq!(one(Accumulate::Exact, types, &p, &w), 256.0);
+        // In float32 the sum is 259, which bfloat16 rounds to 260.
+        assert_eq!(one(Accumulate::Fma, types, &p, &w), 260.0);
+        assert_eq!(one(Accumulate::Fp32, types, &p, &w), 259.0);
+    }
+
+    #[test]
+    fn contraction_is_told_from_two_roundings() {
+        // (1 + 2^-12)² = 1 + 2^-11 + 2^-24: the last bit is lost unless fused with − 1.
+        let v = 1.0 + f64::from(2f32.powi(-12));
+        let p = [-1.0, v];
+        let w = [1.0, v];
+        let types = (Float::F32, Float::F32);
+        let fused = one(Accumulate::Fma, types, &p, &w);
+        let apart = one(Accumulate::NoFma, types, &p, &w);
+        assert_eq!(apart, f64::from(2f32.powi(-11)));
+        assert_eq!(fused, f64::from(2f32.powi(-11)) + f64::from(2f32.powi(-24)));
+    }
+
+    #[test]
+    fn exact_rounds_the_weights_first() {
+        let w = [1.0 + f64::from(2f32.powi(-10))];
+        let types = (Float::Bf16, Float::F32);
+        assert_eq!(one(Accumulate::Exact, types, &[3.0], &w), 3.0);
+        assert!(one(Accumulate::Fp32, types, &[3.0], &w) > 3.0);
+    }
+
+    #[test]
+    fn negative_weights_turn_intervals_around() {
+        let all = combine(
+            Accumulate::NoFma,
+            (Float::F32, Float::F32),
+            &[(1.0, 2.0), (1.0, 2.0)],
+            &[-1.0, 1.0],
+        );
+        assert_eq!(all, (-1.0, 1.0));
+    }
+
+    #[test]
+    fn the_order_of_experts_matters_where_it_is_promised() {
+        let types = (Float::F16, Float::F16);
+        let forward = one(Accumulate::Exact, types, &[2048.0, 1.0, 1.0], &[1.0; 3]);
+        let backward = one(Accumulate::Exact, types, &[1.0, 1.0, 2048.0], &[1.0; 3]);
+        assert_ne!(forward, backward);
+    }
+
+    #[test]
+    fn native_takes_any_order_in_the_promoted_type() {
+        let types = (Float::Bf16, Float::F32);
+        assert_eq!(Accumulate::Native.result(types.0, types.1), Float::F32);
+        let (low, high) = combine(Accumulate::Native, types, &points(&[1.0, 2.0]), &[0.5, 0.5]);
+        assert!(low <= 1.5 && 1.5 <= high && high - low < 1e-5);
+    }
+}

@@ -1,0 +1,391 @@
+//! The inputs of a case, made from its name and a seed: the same bits in every process and on
+//! every machine. Realistic magnitudes, or *dyadic* ones: small integers times powers of two,
+//! so that every partial sum of a dot is exact in float32 and its bits are known beforehand.
+
+use super::float::{Float, pow2};
+use super::quant::Quant;
+use super::random::Stream;
+use super::tensor::{Dtype, Tensor};
+
+/// How large the numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// As in a model: the dots have a deviation of about 2.
+    Real,
+    /// Exact partial sums; dots with a deviation of about 2.
+    Dyadic,
+    /// Exact partial sums; dots with a deviation of about 30, where activations saturate.
+    Large,
+}
+
+impl Values {
+    /// True where every partial sum is exact in float32.
+    pub fn dyadic(self) -> bool {
+        self != Values::Real
+    }
+
+    fn deviation(self) -> f64 {
+        if self == Values::Large { 30.0 } else { 2.0 }
+    }
+}
+
+/// The weights' type and layout.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    /// How they are quantized.
+    pub quant: Quant,
+    /// Type of scales and biases of the affine mode.
+    pub scales: Float,
+    /// Weights as (N, K) rather than (K, N).
+    pub transpose: bool,
+    /// The outer dimensions: experts.
+    pub batch: &'a [usize],
+    /// Columns of the product.
+    pub n: usize,
+    /// Length of the dot.
+    pub k: usize,
+}
+
+/// Weights, scales and, in the affine mode, biases.
+pub struct Quantized {
+    /// The packed elements, uint32.
+    pub w: Tensor,
+    /// A scale for each group.
+    pub scales: Tensor,
+    /// A bias for each group.
+    pub biases: Option<Tensor>,
+}
+
+/// Quantized weights.
+pub fn quantized(stream: [Stream; 3], matrix: Matrix, values: Values) -> Quantized {
+    let Matrix { quant, n, k, .. } = matrix;
+    let (rows, wide) = if matrix.transpose { (n, k) } else { (k, n) };
+    let shape = |last: usize| [matrix.batch, &[rows, last]].concat();
+    let (words, groups) = (wide * quant.bits() / 32, wide / quant.group());
+    let experts: usize = matrix.batch.iter().product();
+    let count = (experts * rows * groups) as u64;
+    let [elements, scales, biases] = stream;
+    let w = Tensor {
+        dtype: Dtype::U32,
+        shape: shape(words),
+        bytes: (0..(experts * rows * words) as u64)
+            .flat_map(|i| word(quant, values, elements.bits(i)).to_le_bytes())
+            .collect(),
+    };
+    let affine: Vec<(f64, f64)> = match quant {
+        Quant::Affine { bits, .. } => (0..count)
+            .map(|i| affine(bits, k, values, scales, biases, i))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let floats = |part: fn(&(f64, f64)) -> f64| {
+        let values: Vec<f64> = affine
+            .iter()
+            .map(|p| matrix.scales.round(part(p)))
+            .collect();
+        Tensor::of_floats(matrix.scales, &shape(groups), &values)
+    };
+    if quant.is_affine() {
+        return Quantized {
+            w,
+            scales: floats(|p| p.0),
+            biases: Some(floats(|p| p.1)),
+        };
+    }
+    Quantized {
+        w,
+        scales: Tensor {
+            dtype: Dtype::U8,
+            shape: shape(groups),
+            bytes: (0..count)
+                .map(|i| scale_code(quant, values, scales.bits(i)))
+                .collect(),
+        },
+        biases: None,
+    }
+}
+
+/// One word of packed elements. For mxfp8 the NaN code is never made, and dyadic values stay
+/// between 1/8 and 30, so that 2^-6 divides them all.
+fn word(quant: Quant, values: Values, bits: u64) -> u32 {
+    let bits = (bits >> 16) as u32;
+    if quant != Quant::Mxfp8 {
+        return bits;
+    }
+    u32::from_le_bytes(bits.to_le_bytes().map(|byte| {
+        if values.dyadic() {
+            (byte & 0x87) | ((4 + ((byte >> 3) & 7)) << 3)
+        } else if byte & 0x7f == 0x7f {
+            byte ^ 1
+        } else {
+            byte
+        }
+    }))
+}
+
+/// Scale and bias of a group: a range of about ±0.1 around 0, as a model's weights have; or a
+/// small odd multiple of a power of two and an integer bias in the same unit.
+fn affine(bits: usize, k: usize, values: Values, s: Stream, b: Stream, i: u64) -> (f64, f64) {
+    let levels = f64::from((1u32 << bits) - 1);
+    if values.dyadic() {
+        let scale = (2 * s.below(i, 4) + 1) as f64;
+        let bias = -(scale * levels / 2.0).round() + b.below(i, 7) as f64 - 3.0;
+        return (scale, bias);
+    }
+    let range = 7.0 / (k as f64).sqrt();
+    let scale = range / levels * (0.5 + s.unit(i));
+    (scale, -scale * levels / 2.0 * (0.9 + 0.2 * b.unit(i)))
+}
+
+fn scale_code(quant: Quant, values: Values, bits: u64) -> u8 {
+    let spread = if values.dyadic() { 3 } else { 6 };
+    let some = ((bits >> 20) % spread) as u8;
+    match quant {
+        // 2^-6 … 2^-1, or 1/2, 1, 2.
+        Quant::Mxfp4 | Quant::Mxfp8 if values.dyadic() => 126 + some,
+        Quant::Mxfp4 | Quant::Mxfp8 => 121 + some,
+        // Fractions of three bits; exponents around 1 or, with subnormals, from 0 up.
+        _ if values.dyadic() => ((6 + some) << 3) | ((bits & 3) as u8) << 1,
+        _ => (some << 3) | (bits & 7) as u8,
+    }
+}
+
+/// Mean square of a weight, for choosing the activations' magnitude.
+fn weight_deviation(quant: Quant, k: usize, values: Values) -> f64 {
+    match (quant, values.dyadic()) {
+        (Quant::Affine { bits, .. }, true) => 4.6 * f64::from(1u32 << bits) / 3.46,
+        (Quant::Affine { .. }, false) => 2.1 / (k as f64).sqrt(),
+        (Quant::Mxfp4, true) => 3.0 * 1.3,
+        (Quant::Mxfp4, false) => 3.0 * 0.24,
+        (Quant::Mxfp8, true) => 10.0 * 1.3,
+        (Quant::Mxfp8, false) => 120.0 * 0.24,
+        (Quant::Nvfp4, true) => 3.0 * 1.8,
+        (Quant::Nvfp4, false) => 3.0 * 0.18,
+    }
+}
+
+/// Activations of this type: (…, rows, K), such that dots get the deviation that `values` says.
+pub fn activations(
+    stream: Stream,
+    float: Float,
+    shape: &[usize],
+    (quant, values): (Quant, Values),
+) -> Tensor {
+    let k = shape.last().copied().unwrap_or(1);
+    let count: usize = shape.iter().product();
+    let spread = (k as f64).sqrt() * weight_deviation(quant, k, values);
+    // A power of two: it must not cost the integers their exactness.
+    let factor = |unit: f64| pow2((values.deviation() / (spread * unit)).log2().round() as i32);
+    let of = |i: u64| {
+        if values.dyadic() {
+            // -4 … 4, mostly small; deviation 1.6.
+            (stream.bell(i) * 1.6).round().clamp(-4.0, 4.0) * factor(1.6)
+        } else {
+            stream.bell(i) * factor(1.0)
+        }
+    };
+    let values: Vec<f64> = (0..count as u64).map(|i| float.round(of(i))).collect();
+    Tensor::of_floats(float, shape, &values)
+}
+
+/// Weights of a token's experts: positive, their sum 1 before rounding; (…, k).
+pub fn combine_weights(stream: Stream, float: Float, shape: &[usize]) -> Tensor {
+    let k = shape.last().copied().unwrap_or(1).max(1);
+    let count: usize = shape.iter().product();
+    let raw: Vec<f64> = (0..count as u64).map(|i| 0.05 + stream.unit(i)).collect();
+    let values: Vec<f64> = raw
+        .chunks(k)
+        .flat_map(|token| {
+            let sum: f64 = token.iter().sum();
+            token
+                .iter()
+                .map(move |w| float.round(w / sum))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    Tensor::of_floats(float, shape, &values)
+}
+
+/// What indices hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indices {
+    /// Valid ones.
+    Valid,
+    /// Valid ones in ascending order.
+    Sorted,
+    /// About a third of them outside: just past the end, negative, or the type's extremes.
+    Wild,
+}
+
+/// Indices below `limit`.
+pub fn indices(
+    stream: Stream,
+    dtype: Dtype,
+    shape: &[usize],
+    limit: usize,
+    kind: Indices,
+) -> Tensor {
+    let count: usize = shape.iter().product();
+    let (least, most) = dtype.integer_range();
+    let limit_wide = limit as i128;
+    let bad: Vec<i128> = [
+        limit_wide,
+        -1,
+        least,
+        most,
+        (1 << 32) + 1,
+        -limit_wide,
+        (1 << 31) + 1,
+    ]
+    .into_iter()
+    .filter(|v| (least..=most).contains(v) && !(0..limit_wide).contains(v))
+    .collect();
+    let mut values: Vec<i128> = (0..count as u64)
+        .map(|i| {
+            // The first is always bad, the last always good: a small case has both.
+            let wild = kind == Indices::Wild
+                && i + 1 < count as u64
+                && (i == 0 || stream.below(i + (1 << 40), 3) == 0);
+            if wild {
+                bad[(stream.below(i + (1 << 41), 97) as usize + i as usize) % bad.len()]
+            } else {
+                i128::from(stream.below(i, limit as u64))
+            }
+        })
+        .collect();
+    if kind == Indices::Sorted {
+        values.sort_unstable();
+    }
+    Tensor::of_integers(dtype, shape, &values)
+}
+
+/// The index as a place below `limit`, or none.
+pub fn valid(index: i128, limit: usize) -> Option<usize> {
+    usize::try_from(index).ok().filter(|i| *i < limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dot::dots;
+    use super::super::quant::Weights;
+    use super::*;
+
+    fn streams() -> [Stream; 3] {
+        ["w", "s", "b"].map(|word| Stream::new(5, &[word]))
+    }
+
+    fn all_quants() -> Vec<Quant> {
+        let mut all = vec![Quant::Mxfp4, Quant::Mxfp8, Quant::Nvfp4];
+        for bits in [2, 3, 4, 5, 6, 8] {
+            for group in [32, 64, 128] {
+                all.push(Quant::Affine { bits, group });
+            }
+        }
+        all
+    }
+
+    fn setup(quant: Quant, values: Values, float: Float, k: usize) -> (Tensor, Weights) {
+        let matrix = Matrix {
+            quant,
+            scales: float,
+            transpose: true,
+            batch: &[1],
+            n: 64,
+            k,
+        };
+        let made = quantized(streams(), matrix, values);
+        let tensors = (&made.w, &made.scales, made.biases.as_ref());
+        let weights = Weights::read(quant, true, float, tensors);
+        let x = activations(Stream::new(5, &["x"]), float, &[4, k], (quant, values));
+        (x, weights)
+    }
+
+    #[test]
+    fn dots_have_the_deviation_that_was_asked_for() {
+        for quant in all_quants() {
+            for (values, wanted) in [
+                (Values::Real, 2.0),
+                (Values::Dyadic, 2.0),
+                (Values::Large, 30.0),
+            ] {
+                let (x, weights) = setup(quant, values, Float::Bf16, 256);
+                let pairs: Vec<_> = (0..4).map(|row| Some((row, 0))).collect();
+                let dots = dots(&x.floats(), &weights, &pairs, Float::F32, true);
+                let square: f64 = dots.iter().map(|d| d.exact * d.exact).sum();
+                let deviation = (square / dots.len() as f64).sqrt() / wanted;
+                assert!(
+                    (0.4..2.5).contains(&deviation),
+                    "{quant:?} {values:?}: {deviation}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn dyadic_inputs_keep_every_partial_sum_exact_in_float32() {
+        for quant in all_quants() {
+            for float in [Float::F32, Float::F16, Float::Bf16] {
+                for k in [quant.group(), 2048] {
+                    let (x, weights) = setup(quant, Values::Dyadic, float, k);
+                    let x = x.floats();
+                    let mut column = Vec::new();
+                    weights.column(0, 3, &mut column);
+                    // The largest power of two that divides all products, against the sum of
+                    // their magnitudes: below 2^24 units no order of summation rounds.
+                    let unit = |v: f64| {
+                        pow2(
+                            (-80..80)
+                                .rev()
+                                .find(|e| (v / pow2(*e)).fract() == 0.0)
+                                .unwrap(),
+                        )
+                    };
+                    let x_unit = x[..k]
+                        .iter()
+                        .filter(|v| **v != 0.0)
+                        .map(|v| unit(*v))
+                        .fold(f64::MAX, f64::min);
+                    let w_unit = column
+                        .iter()
+                        .filter(|w| w.0 != 0.0)
+                        .map(|w| unit(w.0).min(unit(w.1)))
+                        .fold(f64::MAX, f64::min);
+                    let sum: f64 = x[..k].iter().zip(&column).map(|(x, w)| x.abs() * w.1).sum();
+                    let units = sum / (x_unit * w_unit);
+                    assert!(
+                        units < f64::from(1 << 24),
+                        "{quant:?} {float:?} {k}: {units:e}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wild_indices_hold_good_and_bad_ones_of_every_type() {
+        for dtype in [
+            Dtype::U8,
+            Dtype::I8,
+            Dtype::U32,
+            Dtype::I32,
+            Dtype::U64,
+            Dtype::I64,
+        ] {
+            let made = indices(Stream::new(1, &["i"]), dtype, &[6, 4], 8, Indices::Wild).integers();
+            let good = made.iter().filter(|i| valid(**i, 8).is_some()).count();
+            assert!((8..24).contains(&good), "{dtype:?}: {made:?}");
+        }
+        assert_eq!(
+            (valid(-1, 8), valid(8, 8), valid(7, 8)),
+            (None, None, Some(7))
+        );
+    }
+
+    #[test]
+    fn combine_weights_sum_to_one() {
+        let w = combine_weights(Stream::new(2, &["c"]), Float::F32, &[3, 4]).floats();
+        for token in w.chunks(4) {
+            assert!((token.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+        }
+    }
+}

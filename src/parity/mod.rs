@@ -1,0 +1,27 @@
+//! Parity: both builds compute the same inputs, each in its own process, and the fork is
+//! judged against a float64 oracle with a derived bound (docs/parity.md).
+//!
+//! From the bottom up: `float`, `tensor`, `random` (numbers and bytes); `quant`, `dot`,
+//! `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
+//! `inputs`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `run`,
+//! `report` (all of it together). The oracle shares nothing with MLX or our kernels.
+
+pub mod bound;
+pub mod case;
+pub mod chain;
+pub mod combine;
+pub mod dot;
+pub mod engine;
+pub mod float;
+pub mod inputs;
+pub mod judge;
+pub mod ops;
+pub mod quant;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod tensor;
+pub mod worker;
+
+pub use report::Report;
+pub use run::{Plan, run, select};

@@ -1,0 +1,136 @@
+//! What a build can do, and whether that is what was promised: by reading its files
+//! ([`binary`]), by loading them in a process of its own ([`worker`]) and by asking its
+//! Python ([`python`]). It says nothing about results being right: that is parity.
+
+pub mod binary;
+pub mod cpu;
+mod judge;
+pub mod python;
+mod report;
+pub mod worker;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::run::Side;
+
+pub use judge::{Check, What};
+pub use report::{Functions, Python, Report, SideReport};
+
+/// What builds must have, by who promises it: `feature gather_qmm_swiglu`, `fork.toml [expect]`.
+pub type Expected = Vec<Promise>;
+
+/// Things that the fork and the extension must have, and stock must not.
+#[derive(Debug, Clone, Default)]
+pub struct Promise {
+    /// Who promises: a feature of the series, or fork.toml.
+    pub by: String,
+    /// Exported functions of libmlx: `mlx_fork_build_id`, `mlx::core::gather_qmm_swiglu`.
+    pub symbols: Vec<String>,
+    /// Functions of the C API. Stock's C API has those that need no op of ours.
+    pub c: Vec<String>,
+    /// Attributes of the Python module `mlx.core`, dots allowed.
+    pub python: Vec<String>,
+}
+
+/// One build to look at.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Which side it is.
+    pub side: Side,
+    /// Its install folder.
+    pub prefix: PathBuf,
+    /// The library with the C++ functions: libmlx, an extension's own library.
+    pub library: PathBuf,
+    /// The library with the C API.
+    pub c_api: PathBuf,
+    /// The id that the build was recorded with; `None` for stock, whose library says none
+    /// and whose C API says the pin's commit.
+    pub id: Option<String>,
+    /// Its Python module, where it was built with one.
+    pub python: Option<Interpreter>,
+}
+
+/// The Python that a build was made for.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    /// The program.
+    pub program: PathBuf,
+    /// What its environment needs besides what this process has.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Looks at each build and holds it against what is expected. `worker` is a program and its
+/// first argument whose command ends in [`worker::serve`]. What is wrong with a build is in
+/// the report; an error is only what kept the probe itself from running.
+pub fn run(subjects: &[Subject], expected: &[Promise], worker: (&Path, &str)) -> Result<Report> {
+    let mut sides = Vec::new();
+    let mut checks = Vec::new();
+    for subject in subjects {
+        let evidence = Evidence::gather(subject, expected, worker)?;
+        checks.extend(judge::judge(subject, expected, &evidence));
+        sides.push(evidence.summary(subject));
+    }
+    let features = cpu::features();
+    let cpu: BTreeMap<String, bool> = features.iter().map(|(n, b)| ((*n).into(), *b)).collect();
+    Ok(Report::new(sides, cpu, checks))
+}
+
+/// All that was found out about one build, before it is held against anything.
+struct Evidence {
+    library: std::result::Result<binary::Exports, String>,
+    c_api: std::result::Result<binary::Exports, String>,
+    loaded: worker::Answers,
+    python: Option<std::result::Result<python::Found, String>>,
+}
+
+impl Evidence {
+    fn gather(subject: &Subject, expected: &[Promise], worker: (&Path, &str)) -> Result<Self> {
+        let task = worker::Task {
+            library: subject.library.clone(),
+            c_api: subject.c_api.clone(),
+        };
+        let python = match &subject.python {
+            Some(python) => {
+                let names: Vec<String> = expected.iter().flat_map(|p| p.python.clone()).collect();
+                Some(python::ask(&python.program, &python.environment, &names)?)
+            }
+            None => None,
+        };
+        Ok(Evidence {
+            library: binary::exports(&subject.library).map_err(|e| e.to_string()),
+            c_api: binary::exports(&subject.c_api).map_err(|e| e.to_string()),
+            loaded: worker::ask(worker, &task)?,
+            python,
+        })
+    }
+
+    fn summary(&self, subject: &Subject) -> SideReport {
+        let loaded = &self.loaded;
+        let python = match &self.python {
+            Some(Ok(found)) => Some(Python {
+                version: found.python.clone(),
+                module: found.module.clone(),
+                attributes: found.attributes,
+            }),
+            _ => None,
+        };
+        SideReport {
+            side: subject.side,
+            prefix: subject.prefix.clone(),
+            version: loaded.version.clone(),
+            recorded_id: subject.id.clone(),
+            library_id: loaded.build_id.clone(),
+            c_api_id: loaded.c_id.clone(),
+            functions: self.library.as_ref().ok().map(|exports| Functions {
+                format: exports.format.clone(),
+                exported: exports.functions.len(),
+                data: exports.data,
+            }),
+            c_functions: loaded.resolved.clone(),
+            python,
+            devices: loaded.devices.iter().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! Patch files: reading them, and refusing what is no patch of ours.
+//!
+//! The grammar is the part of git's mail format that hooks need, and no more: text files
+//! that are changed, made or deleted. Everything else has a line here that refuses it.
+//! Where a patch fits is not decided here (`git::apply`).
+
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::{Doing, Error, Result, reading};
+use crate::series::header::Header;
+use crate::series::path;
+
+/// No hook needs more; a larger file is refused before it is read.
+pub const LARGEST: u64 = 1 << 20;
+
+/// A patch file.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// Its name in patches/.
+    pub name: String,
+    /// Author, date and message.
+    pub header: Header,
+    /// The files that it changes, in its order.
+    pub files: Vec<FilePatch>,
+    /// Its bytes, as read.
+    pub bytes: Vec<u8>,
+}
+
+/// What a patch does to one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePatch {
+    /// Path in MLX's tree.
+    pub path: String,
+    /// Changed, made or deleted.
+    pub action: Action,
+    /// Blob ids before and after, where the patch has an `index` line.
+    pub index: Option<(String, String)>,
+    /// The hunks, in the order of the file.
+    pub hunks: Vec<Hunk>,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Lines of it change; its mode doesn't.
+    Change,
+    /// It is made, with the mode 100755 or 100644.
+    Create {
+        /// True for 100755.
+        executable: bool,
+    },
+    /// It is deleted.
+    Delete,
+}
+
+/// One hunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hunk {
+    /// `@@ -1,4 +1,5 @@`, without the text behind it.
+    pub header: String,
+    /// The first line before the change, counted from 1 (0 where the file is made).
+    pub old_start: usize,
+    /// The first line after the change, counted from 1 (0 where the file is deleted).
+    pub new_start: usize,
+    /// The lines, each with its newline where it has one.
+    pub lines: Vec<(Side, Vec<u8>)>,
+}
+
+/// Where a line of a hunk stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Before and after.
+    Both,
+    /// Before only.
+    Old,
+    /// After only.
+    New,
+}
+
+impl Hunk {
+    /// The lines before the change.
+    pub fn old(&self) -> Vec<&[u8]> {
+        self.side(Side::New)
+    }
+    /// The lines after the change.
+    pub fn new_lines(&self) -> Vec<&[u8]> {
+        self.side(Side::Old)
+    }
+    fn side(&self, without: Side) -> Vec<&[u8]> {
+        let kept = self.lines.iter().filter(|(side, _)| *side != without);
+        kept.map(|(_, line)| line.as_slice()).collect()
+    }
+}
+
+impl fmt::Display for Hunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.header)
+    }
+}
+
+impl Patch {
+    /// Reads `patches/NAME`; refused by its kind and size before a byte of it is read.
+    pub fn read(folder: &Path, name: &str) -> Result<Self> {
+        let file = folder.join(name);
+        let meta = file.symlink_metadata().doing(reading(&file))?;
+        let shown = || format!("reading the patch {name}");
+        if !meta.is_file() {
+            return Err(Error::usage("it is no regular file").doing(shown()));
+        }
+        let too_large = |size: String| {
+            Error::usage(format!(
+                "it has {size} bytes, and a hook has {LARGEST} at most"
+            ))
+            .doing(shown())
+            .hint("code belongs into the overlay (mlx_primitives/), not into a patch")
+        };
+        if meta.len() > LARGEST {
+            return Err(too_large(meta.len().to_string()));
+        }
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(&file).doing(reading(&file))?;
+        // It may grow while it is read.
+        opened
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .doing(reading(&file))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(too_large(format!("more than {LARGEST}")));
+        }
+        Self::parse(name, bytes).doing(shown)
+    }
+
+    /// Parses the bytes of a patch file.
+    pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Self> {
+        let text = text(&bytes)?;
+        let cut = text
+            .find("\n---\n")
+            .ok_or_else(|| Error::usage("no line `---` after the message"))?;
+        let header = Header::parse(&text[..=cut])?;
+        let rest = &text[cut + "\n---\n".len()..];
+        let start = match rest.find("\ndiff --git ") {
+            Some(at) => at + 1,
+            None if rest.starts_with("diff --git ") => 0,
+            None => return Err(Error::usage("it has no diff")),
+        };
+        let mut reader = Reader {
+            lines: rest[start..].split_inclusive('\n').collect(),
+            at: 0,
+            first: text[..text.len() - rest.len() + start]
+                .matches('\n')
+                .count()
+                + 1,
+        };
+        let mut files: Vec<FilePatch> = Vec::new();
+        while !reader.done() {
+            let file = reader.file()?;
+            if files
+                .iter()
+                .any(|f| f.path.eq_ignore_ascii_case(&file.path))
+            {
+                return Err(Error::usage(format!("{} is in it twice", file.path)));
+            }
+            files.push(file);
+        }
+        check_diffstat(&rest[..start], &files)?;
+        Ok(Patch {
+            name: name.into(),
+            header,
+            files,
+            bytes,
+        })
+    }
+}
+
+/// The bytes as text, unless they show that the file was damaged on its way.
+fn text(bytes: &[u8]) -> Result<&str> {
+    if bytes.is_empty() {
+        return Err(Error::usage("it is empty"));
+    }
+    let line_of = |at: usize| bytes[..at].iter().filter(|b| **b == b'\n').count() + 1;
+    if let Some(at) = bytes.iter().position(|b| *b == 0) {
+        return Err(Error::usage(format!(
+            "line {} has a NUL byte: it is no text",
+            line_of(at)
+        )));
+    }
+    if let Some(at) = bytes.iter().position(|b| *b == b'\r') {
+        return Err(Error::usage(format!(
+            "line {} ends in CR LF or has a CR, which no file of MLX has",
+            line_of(at)
+        ))
+        .hint("an editor or git's core.autocrlf changed the file: `git checkout` it with patches/*.patch set to -text"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        Error::usage(format!(
+            "line {} isn't UTF-8: it is no text",
+            line_of(e.valid_up_to())
+        ))
+    })?;
+    if !text.ends_with('\n') {
+        return Err(Error::usage(
+            "it ends in the middle of a line: it is cut off",
+        ));
+    }
+    Ok(text)
+}
+
+/// Without it, a patch that was cut off between two hunks would look whole.
+fn check_diffstat(stat: &str, files: &[FilePatch]) -> Result<()> {
+    let count = |side| -> usize {
+        let hunks = files.iter().flat_map(|f| &f.hunks);
+        hunks
+            .flat_map(|h| &h.lines)
+            .filter(|(s, _)| *s == side)
+            .count()
+    };
+    let has = [files.len(), count(Side::New), count(Side::Old)];
+    let summary = stat
+        .lines()
+        .rev()
+        .find(|line| line.contains(" changed"))
+        .ok_or_else(|| {
+            Error::usage("no diffstat between `---` and the diff, so that a cut could go unseen")
+                .hint("its last line reads ` 1 file changed, 2 insertions(+)`: `git diff --stat` prints it")
+        })?;
+    let mut says = [0; 3];
+    for part in summary.split(',') {
+        let slot = ["file", "insertion", "deletion"]
+            .iter()
+            .position(|word| part.contains(word));
+        let number = part
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|n| n.parse().ok());
+        match (slot, number) {
+            (Some(slot), Some(number)) => says[slot] = number,
+            _ => {
+                return Err(Error::usage(format!(
+                    "`{summary}` is no summary of a diffstat"
+                )));
+            }
+        }
+    }
+    if says != has {
+        return Err(Error::usage(format!(
+            "its diffstat says {} files, {} insertions, {} deletions, and it has {}, {} and {}: it is cut off, or was edited by hand",
+            says[0], says[1], says[2], has[0], has[1], has[2]
+        )));
+    }
+    Ok(())
+}
+
+/// Walks the lines of a diff.
+struct Reader<'a> {
+    lines: Vec<&'a str>,
+    at: usize,
+    /// The line of the patch file where `lines` begins.
+    first: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn done(&self) -> bool {
+        self.at >= self.lines.len()
+    }
+
+    fn peek(&self) -> Option<&'a str> {
+        self.lines
+            .get(self.at)
+            .map(|line| line.trim_end_matches('\n'))
+    }
+
+    fn wrong(&self, what: impl fmt::Display) -> Error {
+        Error::usage(format!("line {}: {what}", self.first + self.at))
+    }
+
+    /// Takes the next line if it starts with `start`; gives what follows.
+    fn take(&mut self, start: &str) -> Option<&'a str> {
+        let rest = self.peek()?.strip_prefix(start)?;
+        self.at += 1;
+        Some(rest)
+    }
+
+    fn file(&mut self) -> Result<FilePatch> {
+        let begin = self.at;
+        let Some(names) = self.take("diff --git ") else {
+            return Err(self.wrong("neither a line of a hunk nor the diff of another file").hint(
+                "nothing follows the last hunk: no `-- ` and version (git format-patch --no-signature)",
+            ));
+        };
+        let path = same_names(names).map_err(|what| {
+            self.at = begin;
+            self.wrong(what)
+        })?;
+        if let Some(why) = path::refuse(path) {
+            self.at = begin;
+            return Err(self.wrong(format!("the path {path:?} {why}")));
+        }
+        let action = self.action()?;
+        let index = self.index()?;
+        for start in ["GIT binary patch", "Binary files "] {
+            if self.peek().is_some_and(|line| line.starts_with(start)) {
+                return Err(self.wrong("a binary diff"));
+            }
+        }
+        if self
+            .peek()
+            .is_none_or(|line| line.starts_with("diff --git "))
+        {
+            return Err(self.wrong(format!("{path}: a diff without hunks")));
+        }
+        let names = match action {
+            Action::Change => (format!("a/{path}"), format!("b/{path}")),
+            Action::Create { .. } => ("/dev/null".into(), format!("b/{path}")),
+            Action::Delete => (format!("a/{path}"), "/dev/null".into()),
+        };
+        for (start, name) in [("--- ", &names.0), ("+++ ", &names.1)] {
+            if self.peek().and_then(|line| line.strip_prefix(start)) != Some(name.as_str()) {
+                return Err(self.wrong(format!("expected `{start}{name}`")));
+            }
+            self.at += 1;
+        }
+        let mut hunks = Vec::new();
+        while self.peek().is_some_and(|line| line.starts_with("@@")) {
+            let hunk = self.hunk(action, hunks.last())?;
+            hunks.push(hunk);
+        }
+        if hunks.is_empty() {
+            return Err(self.wrong(format!("{path}: a diff without hunks")));
+        }
+        Ok(FilePatch {
+            path: path.into(),
+            action,
+            index,
+            hunks,
+        })
+    }
+
+    /// The lines between `diff --git` and `index` that say what happens to the file.
+    fn action(&mut self) -> Result<Action> {
+        for (start, what) in [
+            ("old mode", "changes a file's mode"),
+            ("new mode", "changes a file's mode"),
+            ("similarity index", "renames or copies a file"),
+            ("dissimilarity index", "rewrites a file"),
+            ("rename ", "renames a file"),
+            ("copy ", "copies a file"),
+        ] {
+            if self.peek().is_some_and(|line| line.starts_with(start)) {
+                return Err(self.wrong(format!("{what}, and a hook may only change lines")));
+            }
+        }
+        let at = self.at;
+        let action = if let Some(mode) = self.take("new file mode ") {
+            (
+                mode,
+                Action::Create {
+                    executable: mode == "100755",
+                },
+            )
+        } else if let Some(mode) = self.take("deleted file mode ") {
+            (mode, Action::Delete)
+        } else {
+            return Ok(Action::Change);
+        };
+        match action {
+            ("100644" | "100755", action) => Ok(action),
+            (mode, _) => {
+                self.at = at;
+                Err(self.wrong(format!(
+                    "the mode {mode} is no plain file (120000: symbolic link, 160000: submodule)"
+                )))
+            }
+        }
+    }
+
+    fn index(&mut self) -> Result<Option<(String, String)>> {
+        let at = self.at;
+        let Some(rest) = self.take("index ") else {
+            return Ok(None);
+        };
+        let (ids, mode) = rest.split_once(' ').unwrap_or((rest, "100644"));
+        let ids = ids.split_once("..");
+        let whole = |id: &str| crate::config::is_object_id(id);
+        if let Some((old, new)) = ids
+            && whole(old)
+            && whole(new)
+            && matches!(mode, "100644" | "100755")
+        {
+            return Ok(Some((old.into(), new.into())));
+        }
+        self.at = at;
+        Err(self.wrong(
+            "the index line isn't two ids of 40 hex digits and a plain file's mode (git diff --full-index)",
+        ))
+    }
+
+    fn hunk(&mut self, action: Action, before: Option<&Hunk>) -> Result<Hunk> {
+        let header = self.peek().unwrap_or_default();
+        let Some((ranges, shown)) = ranges(header) else {
+            return Err(self.wrong(format!("`{header}` is no head of a hunk")));
+        };
+        let [old_start, old_count, new_start, new_count] = ranges;
+        let start = self.at;
+        self.at += 1;
+        let (mut old_left, mut new_left) = (old_count, new_count);
+        let mut lines: Vec<(Side, Vec<u8>)> = Vec::new();
+        while old_left + new_left > 0 {
+            let Some(line) = self.lines.get(self.at) else {
+                return Err(self.wrong(format!(
+                    "the patch ends inside the hunk {shown}: {old_left} old and {new_left} new lines are missing"
+                )));
+            };
+            let (side, rest) = match line.as_bytes()[0] {
+                b' ' => (Side::Both, &line[1..]),
+                b'-' => (Side::Old, &line[1..]),
+                b'+' => (Side::New, &line[1..]),
+                // Editors that strip blanks turn an empty context line into this.
+                b'\n' => (Side::Both, *line),
+                _ => return Err(self.wrong(format!("no line of a hunk, and {shown} isn't complete: {old_left} old and {new_left} new lines are missing"))),
+            };
+            for (left, other) in [(&mut old_left, Side::New), (&mut new_left, Side::Old)] {
+                if side != other {
+                    *left = left.checked_sub(1).ok_or_else(|| {
+                        Error::usage(format!(
+                            "line {}: the hunk {shown} has more lines than its head says",
+                            self.first + self.at
+                        ))
+                    })?;
+                }
+            }
+            self.at += 1;
+            let mut line = rest.as_bytes().to_vec();
+            if self.take("\\ ").is_some() {
+                line.pop();
+            }
+            lines.push((side, line));
+        }
+        let at = |what: &str| {
+            Err(Error::usage(format!(
+                "line {}: {shown} {what}",
+                self.first + start
+            )))
+        };
+        if lines.iter().all(|(side, _)| *side == Side::Both) {
+            return at("changes nothing");
+        }
+        match action {
+            Action::Change if old_count == 0 => {
+                return at("has no line of the file, so that its place can't be checked");
+            }
+            Action::Change if old_start == 0 || new_start == 0 && new_count > 0 => {
+                return at("begins at line 0");
+            }
+            Action::Create { .. } if (old_start, old_count, new_start) != (0, 0, 1) => {
+                return at("isn't the one hunk of a new file");
+            }
+            Action::Delete if (new_start, new_count, old_start) != (0, 0, 1) => {
+                return at("isn't the one hunk of a deleted file");
+            }
+            _ => {}
+        }
+        // Places must follow from each other: a hunk that says another place than the sum
+        // of those before it lies about one of the two.
+        let (end, shift) = match before {
+            None => (1, 0),
+            Some(_) if action != Action::Change => {
+                return at("is a second hunk of a file made or deleted");
+            }
+            Some(hunk) => {
+                let (old, new) = (hunk.old().len(), hunk.new_lines().len());
+                let last = (hunk.new_start + new) as i64 - (hunk.old_start + old) as i64;
+                (hunk.old_start + old, last)
+            }
+        };
+        // An empty side is numbered by the line before it.
+        let new_first = new_start as i64 + i64::from(new_count == 0);
+        if action == Action::Change && (old_start < end || new_first - old_start as i64 != shift) {
+            return at("says a place that doesn't follow from the hunks before it");
+        }
+        let new_start = usize::try_from(new_first).unwrap_or_default();
+        Ok(Hunk {
+            header: shown,
+            old_start,
+            new_start,
+            lines,
+        })
+    }
+}
+
+/// `a/PATH b/PATH` with the same path twice.
+fn same_names(names: &str) -> Result<&str, String> {
+    if names.starts_with('"') {
+        return Err("a quoted path: it has characters that a hook's path must not have".into());
+    }
+    // Twice the path, `a/`, `b/` and a blank.
+    let half = names
+        .len()
+        .checked_sub(5)
+        .filter(|n| n % 2 == 0)
+        .map(|n| n / 2);
+    let pair = half.and_then(|n| Some((names.get(..n + 2)?, names.get(n + 3..)?)));
+    let paths = pair.and_then(|(a, b)| Some((a.strip_prefix("a/")?, b.strip_prefix("b/")?)));
+    match paths {
+        Some((a, b)) if a == b => Ok(a),
+        _ => Err(format!(
+            "`{names}` isn't `a/PATH b/PATH` with one path: a rename, or a path outside the tree"
+        )),
+    }
+}
+
+/// The four numbers of `@@ -1,2 +3,4 @@ …`, and that head without the text behind it.
+fn ranges(header: &str) -> Option<([usize; 4], String)> {
+    let (inside, behind) = header.strip_prefix("@@ -")?.split_once(" @@")?;
+    if !behind.is_empty() && !behind.starts_with(' ') {
+        return None;
+    }
+    let (old, new) = inside.split_once(" +")?;
+    let range = |text: &str| -> Option<(usize, usize)> {
+        let (start, count) = text.split_once(',').unwrap_or((text, "1"));
+        let number = |s: &str| -> Option<usize> {
+            let digits = !s.is_empty() && s.len() < 9 && s.bytes().all(|b| b.is_ascii_digit());
+            s.parse().ok().filter(|_| digits)
+        };
+        Some((number(start)?, number(count)?))
+    };
+    let ((a, b), (c, d)) = (range(old)?, range(new)?);
+    Some(([a, b, c, d], format!("@@ -{inside} @@")))
+}
+
+#[cfg(test)]
+#[path = "patch_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! The test suites that `cargo xtask test` runs, and the counts that their runners print.
+//!
+//! Knows the runners' closing lines (cargo, doctest, unittest); a suite whose closing line is
+//! missing, or that ran nothing, counts as a failure: a gate must not pass on silence.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::process::{Command, Output};
+
+/// Who runs a suite, and so how its closing line reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runner {
+    /// `test result: ok. 3 passed; 0 failed; …`, one line a binary.
+    Cargo,
+    /// `[doctest] test cases: 3 | 3 passed | 0 failed | 0 skipped`.
+    Doctest,
+    /// `Ran 3 tests in 0.1s` and `OK` or `FAILED (failures=1)`.
+    Unittest,
+}
+
+/// One suite: a command and its runner.
+#[derive(Debug)]
+pub struct Suite {
+    /// Its name, for the report.
+    pub name: &'static str,
+    /// Who runs it.
+    pub runner: Runner,
+    /// What to run.
+    pub command: Command,
+    /// Where its whole output goes.
+    pub log: PathBuf,
+}
+
+/// What a suite came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The suite's name.
+    pub name: &'static str,
+    /// Tests that passed.
+    pub passed: usize,
+    /// Tests that failed; a runner that crashed or ran nothing counts as one.
+    pub failed: usize,
+    /// Tests that their suite chose to skip.
+    pub skipped: usize,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it failed, where the counts don't say.
+    pub remark: Option<String>,
+}
+
+impl Suite {
+    /// Runs it; `each` hears every line of its output.
+    pub fn run(self, mut each: impl FnMut(&str)) -> Result<Outcome> {
+        let start = Instant::now();
+        let output = self.command.log(&self.log).lines(|_, line| each(line))?;
+        let mut outcome = judge(self.name, self.runner, &output)?;
+        outcome.seconds = start.elapsed().as_secs_f64();
+        Ok(outcome)
+    }
+}
+
+fn judge(name: &'static str, runner: Runner, output: &Output) -> Result<Outcome> {
+    let text = format!("{}{}", output.stdout, output.stderr);
+    let counts = match runner {
+        Runner::Cargo => cargo_counts(&text),
+        Runner::Doctest => doctest_counts(&text),
+        Runner::Unittest => unittest_counts(&text),
+    };
+    let mut outcome = Outcome {
+        name,
+        passed: counts.passed,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        seconds: 0.0,
+        remark: None,
+    };
+    if outcome.failed == 0 && !output.success() {
+        outcome.failed = 1;
+        outcome.remark = Some(format!("its runner ended with {}", output.ending()));
+    } else if outcome.failed == 0 && outcome.passed == 0 {
+        outcome.failed = 1;
+        outcome.remark = Some("it ran no test".into());
+    } else if outcome.failed > 0 && output.success() {
+        return Err(Error::bug(format!(
+            "{name}: {} failures counted, but its runner ended well",
+            outcome.failed
+        )));
+    }
+    Ok(outcome)
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// The number right before `word` in a line such as `3 passed; 1 failed`.
+fn before(line: &str, word: &str) -> usize {
+    line.split(word)
+        .next()
+        .filter(|head| head.len() < line.len())
+        .and_then(|head| head.split_whitespace().next_back())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+fn cargo_counts(text: &str) -> Counts {
+    let lines = text.lines().filter(|l| l.starts_with("test result:"));
+    lines.fold(Counts::default(), |sum, line| Counts {
+        passed: sum.passed + before(line, " passed"),
+        failed: sum.failed + before(line, " failed"),
+        skipped: sum.skipped + before(line, " ignored"),
+    })
+}
+
+fn doctest_counts(text: &str) -> Counts {
+    let line = text
+        .lines()
+        .rfind(|line| line.starts_with("[doctest] test cases:"))
+        .unwrap_or_default();
+    Counts {
+        passed: before(line, " passed"),
+        failed: before(line, " failed"),
+        skipped: 0,
+    }
+}
+
+fn unittest_counts(text: &str) -> Counts {
+    let ran = text
+        .lines()
+        .rfind(|line| line.starts_with("Ran "))
+        .map_or(0, |line| before(line, " test"));
+    let closing = text
+        .lines()
+        .rfind(|line| line.starts_with("OK") || line.starts_with("FAILED"))
+        .unwrap_or_default();
+    let count = |key: &str| -> usize {
+        closing
+            .split(['(', ')', ',', ' '])
+            .find_map(|part| part.strip_prefix(key))
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0)
+    };
+    let failed = count("failures=") + count("errors=") + count("successes=");
+    let skipped = count("skipped=");
+    Counts {
+        passed: ran.saturating_sub(failed + skipped),
+        failed,
+        skipped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runners_closing_lines_are_counted() {
+        let cargo = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
+                     test result: FAILED. 2 passed; 4 failed; 0 ignored";
+        let doctest = "[doctest] test cases:  3 |  2 passed | 1 failed | 7 skipped";
+        let unittest = "Ran 10 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)";
+        let counts = |passed, failed, skipped| Counts {
+            passed,
+            failed,
+            skipped,
+        };
+        assert_eq!(cargo_counts(cargo), counts(5, 4, 1));
+        assert_eq!(doctest_counts(doctest), counts(2, 1, 0));
+        assert_eq!(unittest_counts(unittest), counts(4, 3, 3));
+        assert_eq!(unittest_counts("Ran 2 tests in 1s\n\nOK"), counts(2, 0, 0));
+    }
+
+    fn outcome(script: &str, runner: Runner) -> Outcome {
+        let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
+        judge("suite", runner, &output).unwrap()
+    }
+
+    #[test]
+    fn a_runner_that_crashes_or_runs_nothing_is_a_failure() {
+        let crashed = outcome("echo 'test result: ok. 3 passed; 0 failed'; exit 101", Runner::Cargo);
+        assert_eq!((crashed.passed, crashed.failed), (3, 1));
+        let silent = outcome("true", Runner::Unittest);
+        assert_eq!((silent.passed, silent.failed), (0, 1));
+        assert_eq!(silent.remark.as_deref(), Some("it ran no test"));
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask lint`: everything about the sources that a machine can judge without a build.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use mlx_fork::build::venv;
+use mlx_fork::error::{Doing, reading};
+use mlx_fork::layout::Layout;
+use mlx_fork::process::Command;
+use mlx_fork::{Error, Result};
+
+use crate::terminal::Terminal;
+
+/// MLX's own clang-format version (its .pre-commit-config.yaml).
+const CLANG_FORMAT: &str = "clang-format==21.1.8";
+
+/// Check formatting, clippy, the overlay's clang-format and the generated documentation
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cargo xtask lint")]
+pub struct Lint {
+    /// Reformat the sources instead of failing on them
+    #[arg(long)]
+    fix: bool,
+}
+
+impl Lint {
+    /// Runs the command.
+    pub fn run(self) -> Result<ExitCode> {
+        let layout = Layout::discover()?;
+        let ui = Terminal::new();
+        let fmt = Command::new("cargo").args(["fmt", "--all"]);
+        let mut checks = vec![
+            if self.fix { fmt } else { fmt.arg("--check") },
+            Command::new("cargo").args(["clippy", "--quiet", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"]),
+            self.clang_format(&layout, &ui)?,
+        ];
+        let docs = Command::new(std::env::current_exe().doing(|| "finding xtask".into())?).arg("docs");
+        checks.push(if self.fix { docs } else { docs.arg("--check") });
+        let mut failed = Vec::new();
+        for check in checks {
+            let check = check.current_dir(layout.root());
+            let shown = check.display();
+            eprintln!("[lint] {shown}");
+            let output = check.output()?;
+            if !output.success() {
+                eprint!("{}{}", output.stdout, output.stderr);
+                failed.push(shown);
+            }
+        }
+        if failed.is_empty() {
+            println!("lint: all clean");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(Error::gate(format!("these found something:\n    {}", failed.join("\n    ")))
+            .doing("linting")
+            .hint("`cargo xtask lint --fix` reformats; the rest is above"))
+    }
+
+    fn clang_format(&self, layout: &Layout, ui: &Terminal) -> Result<Command> {
+        let python = venv::ensure(layout, "lint", &[CLANG_FORMAT.into()], ui)?;
+        let program = python.with_file_name("clang-format");
+        let how = if self.fix { ["-i", "--Werror"] } else { ["--dry-run", "--Werror"] };
+        let mut sources = Vec::new();
+        collect(&layout.root().join("mlx_primitives"), &mut sources)?;
+        if sources.is_empty() {
+            return Err(Error::bug("no C++ source under mlx_primitives/"));
+        }
+        Ok(Command::new(program).args(how).args(sources))
+    }
+}
+
+fn collect(folder: &std::path::Path, into: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).doing(reading(folder))? {
+        let path = entry.doing(reading(folder))?.path();
+        if path.is_dir() {
+            collect(&path, into)?;
+        } else if matches!(path.extension().and_then(|e| e.to_str()), Some("h" | "cpp" | "metal" | "inc")) {
+            into.push(path);
+        }
+    }
+    into.sort();
+    Ok(())
+}

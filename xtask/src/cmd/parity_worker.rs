@@ -1,0 +1,54 @@
+//! `cargo xtask parity-worker`: the process that computes the cases of one build; started by
+//! `parity`, not by people.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use mlx_fork::Result;
+use mlx_fork::parity::worker::{Job, Side};
+
+/// Computes parity's cases on one build (started by `parity`)
+#[derive(Debug, clap::Args)]
+pub struct ParityWorker {
+    /// `stock` or `fork`: which form of the ops to compute
+    #[arg(long, value_parser = side)]
+    side: Side,
+    /// The build's libmlx_fork_c
+    #[arg(long)]
+    library: PathBuf,
+    /// A file of case names, one a line
+    #[arg(long)]
+    cases: PathBuf,
+    /// The folder for results
+    #[arg(long)]
+    out: PathBuf,
+    /// The seed of the inputs
+    #[arg(long)]
+    seed: u64,
+    /// Address space that this process may have, in MiB
+    #[arg(long)]
+    memory: u64,
+}
+
+fn side(text: &str) -> Result<Side, String> {
+    [Side::Stock, Side::Fork]
+        .into_iter()
+        .find(|side| side.name() == text)
+        .ok_or_else(|| "there are stock and fork".to_string())
+}
+
+impl ParityWorker {
+    /// Runs it.
+    pub fn run(self) -> Result<ExitCode> {
+        Job {
+            library: self.library,
+            side: self.side,
+            cases: self.cases,
+            out: self.out,
+            seed: self.seed,
+            memory: self.memory,
+        }
+        .run()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

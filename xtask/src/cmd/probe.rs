@@ -1,0 +1,120 @@
+//! `cargo xtask probe`: what the builds can do, and whether that is what was promised.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use mlx_fork::config::Config;
+use mlx_fork::error::Doing;
+use mlx_fork::layout::Layout;
+use mlx_fork::probe::{self, Promise, Report, worker};
+use mlx_fork::run::{self, Side};
+use mlx_fork::{Error, Result};
+
+/// Show what stock and fork can do, and check that it is what was promised.
+///
+/// Reads the libraries' files, loads them in a process of its own, and asks their Python.
+/// Exit code 4: something that the series' features or fork.toml promise is missing, stock
+/// has something of ours, an id is not the recorded one, or nothing is promised at all.
+/// docs/probe.md says what each row means.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  cargo xtask probe
+  cargo xtask probe --side fork --json")]
+pub struct Probe {
+    /// Only this build; may be given more than once [default: stock, fork, and the
+    /// extension where there is one].
+    #[arg(long)]
+    side: Vec<SideName>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SideName {
+    Stock,
+    Fork,
+    Extension,
+}
+
+impl SideName {
+    fn side(self) -> Side {
+        match self {
+            SideName::Stock => Side::Stock,
+            SideName::Fork => Side::Fork,
+            SideName::Extension => Side::Extension,
+        }
+    }
+}
+
+impl Probe {
+    /// Probes, prints, and fails where the report does.
+    pub fn run(self) -> Result<ExitCode> {
+        let layout = Layout::discover()?;
+        let config = Config::load(&layout)?;
+        let expected = vec![Promise {
+            by: "fork.toml [expect]".into(),
+            symbols: config.expect.symbols,
+            c: config.expect.c,
+            python: config.expect.python,
+        }];
+        let mut sides: Vec<Side> = Side::ALL.to_vec();
+        if self.side.is_empty() {
+            let there = layout.prefix(Side::Extension.name()).is_dir();
+            sides.retain(|side| *side != Side::Extension || there);
+        } else {
+            sides.retain(|side| self.side.iter().any(|name| name.side() == *side));
+        }
+        let mut subjects = Vec::new();
+        for side in sides {
+            subjects.push(run::installed(&layout, side)?.subject(&layout)?);
+        }
+        let program = std::env::current_exe().doing(|| "finding this program".into())?;
+        let report = probe::run(&subjects, &expected, (&program, Worker::NAME))?;
+        if self.json {
+            let text =
+                serde_json::to_string_pretty(&report).map_err(|e| Error::bug(e.to_string()))?;
+            println!("{text}");
+        } else {
+            println!("{}\n{}", table(&report), report.cpu_line());
+        }
+        report.verdict()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn table(report: &Report) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    for row in report.rows() {
+        table.add_row(row);
+    }
+    table
+}
+
+/// Loads the libraries of one build and says what they are: the probe's other process.
+#[derive(Debug, clap::Args)]
+pub struct Worker {
+    /// The library with the C++ functions.
+    library: PathBuf,
+    /// The library with the C API.
+    c_api: PathBuf,
+}
+
+impl Worker {
+    /// The command's name.
+    pub const NAME: &str = "probe-worker";
+
+    /// Answers on standard output.
+    pub fn run(self) -> Result<ExitCode> {
+        let task = worker::Task {
+            library: self.library,
+            c_api: self.c_api,
+        };
+        worker::serve(&task, &mut std::io::stdout())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
