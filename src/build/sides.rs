@@ -85,7 +85,11 @@ pub fn stock_and_fork(
 }
 
 impl<'a> Sides<'a> {
-    /// Builds one side; `after` is the tree that was built before it.
+    /// Builds and installs one side, where it is not up to date. `after` is the tree of
+    /// stock, for the fork: it is compared with what the build folder had before.
+    ///
+    /// # Errors
+    /// As [`stock_and_fork`].
     pub fn build(self, input: &SideInput, after: Option<&str>, ui: &dyn Ui) -> Result<Build> {
         let start = Instant::now();
         let name = input.side.name();

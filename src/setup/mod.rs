@@ -233,10 +233,7 @@ impl Chain<'_> {
         summary.third_party = third_party.rows.clone();
         summary.builds = match &self.request.mode {
             Mode::Fork => self.both(served, &fork, &series, &tools, &third_party)?,
-            Mode::Extension(against) => {
-                let _ = against;
-                unimplemented!()
-            }
+            Mode::Extension(against) => self.extension(&fork, &tools, against.as_deref())?,
         };
         self.bindings(&tools)?;
         if until < Until::Probe {
