@@ -131,6 +131,7 @@ fn row(case: &CaseReport) -> [String; 11] {
         part(&case.fork),
         match case.ulps {
             Some(u64::MAX) => "NaN".into(),
+            Some(ulps) if ulps > 1_000_000 => ">1e6".into(),
             Some(ulps) => ulps.to_string(),
             None => String::new(),
         },
