@@ -1,12 +1,12 @@
 //! Using a build from other programs: what their environment needs, and that the build is
 //! the one that was recorded. It builds nothing and changes nothing.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::build::stamp::Stamp;
 use crate::build::tools;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -63,31 +63,6 @@ pub struct Installed {
     pub python: Option<PathBuf>,
 }
 
-/// What the stamp of a build says: what it was made from, and which files it made.
-#[derive(Debug, Deserialize)]
-struct Stamp {
-    inputs: BTreeMap<String, String>,
-    made: Vec<Made>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Made {
-    path: PathBuf,
-    size: u64,
-    /// Seconds and nanoseconds since 1970.
-    modified: (i64, i64),
-}
-
-impl Made {
-    fn is_unchanged(&self) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let now = self.path.symlink_metadata();
-        now.is_ok_and(|now| {
-            now.len() == self.size && (now.mtime(), now.mtime_nsec()) == self.modified
-        })
-    }
-}
-
 /// The build of this side, if it is there and its files are those that were recorded when it
 /// was finished. Looks at sizes and times only, so it is quick enough for every command.
 pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
@@ -100,21 +75,16 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
     if !prefix.is_dir() {
         return Err(lacking(format!("there is none in {}", prefix.display())));
     }
-    let stamp = layout.stamps().join(format!("{}.json", side.name()));
-    let Ok(text) = std::fs::read_to_string(&stamp) else {
-        return Err(lacking(format!(
-            "it was not finished: {} is missing",
-            stamp.display()
-        )));
-    };
-    let stamp: Stamp = serde_json::from_str(&text)
-        .map_err(|e| lacking(format!("its record {} is damaged: {e}", stamp.display())))?;
-    let changed = stamp.made.iter().find(|made| !made.is_unchanged());
-    if let Some(changed) = changed {
-        return Err(lacking(format!(
-            "{} is not the file that was built",
-            changed.path.display()
-        )));
+    let stamp = Stamp::at(layout.stamps().join(format!("{}.json", side.name())));
+    if let Some(why) = stamp.altered() {
+        return Err(lacking(why));
+    }
+    // The C API is a step of its own, and may not have been wanted; once made, it is as made.
+    let c_api = layout.stamps().join(format!("{}-c-api.json", side.name()));
+    if c_api.exists()
+        && let Some(why) = Stamp::at(c_api).altered()
+    {
+        return Err(lacking(why));
     }
     let library = match side {
         Side::Stock | Side::Fork => "mlx",
@@ -127,10 +97,9 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
         library: library_in(&prefix, library),
         c_api: library_in(&prefix, "mlx_fork_c"),
         id: stamp
-            .inputs
-            .get("fork id")
-            .filter(|id| !id.is_empty())
-            .cloned(),
+            .inputs()
+            .and_then(|inputs| inputs.get("fork id").map(String::from))
+            .filter(|id| !id.is_empty()),
         python: python.filter(|_| module.is_dir()),
         prefix,
     })
@@ -248,28 +217,18 @@ pub fn python(layout: &Layout, side: Side, args: &[OsString]) -> Result<crate::p
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::stamp::Inputs;
 
-    /// A finished build of one side: files, and the stamp that records them.
+    /// A finished build of one side: a file, and the stamp that records it.
     fn finished(side: Side) -> (tempfile::TempDir, Layout) {
-        use std::os::unix::fs::MetadataExt;
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::at(dir.path(), dir.path().join("target/mlx"));
         let library = library_in(&layout.prefix(side.name()), "mlx");
-        let python = layout.venv().join("bin/python");
-        let module = layout.prefix(side.name()).join("python/mlx/core.so");
-        for file in [&library, &python, &module] {
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "as built").unwrap();
-        }
-        let now = library.metadata().unwrap();
-        let stamp = serde_json::json!({
-            "inputs": { "fork id": "abc", "tree": "t" },
-            "made": [{ "path": library, "size": now.len(),
-                       "modified": [now.mtime(), now.mtime_nsec()] }],
-        });
-        std::fs::create_dir_all(layout.stamps()).unwrap();
-        let file = layout.stamps().join(format!("{}.json", side.name()));
-        std::fs::write(file, stamp.to_string()).unwrap();
+        std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+        std::fs::write(&library, "as built").unwrap();
+        let stamp = Stamp::at(layout.stamps().join(format!("{}.json", side.name())));
+        let inputs = Inputs::default().with("fork id", "abc");
+        stamp.save(&inputs, &[library]).unwrap();
         (dir, layout)
     }
 
@@ -288,24 +247,25 @@ mod tests {
         refused(&layout, Side::Stock, "there is none");
         let bytes = std::fs::read(&build.library).unwrap();
         std::fs::write(&build.library, "another, of another size").unwrap();
-        refused(&layout, Side::Fork, "is not the file that was built");
+        refused(&layout, Side::Fork, "has changed");
         // The same bytes again, but written later.
         std::thread::sleep(std::time::Duration::from_millis(20));
         std::fs::write(&build.library, bytes).unwrap();
-        refused(&layout, Side::Fork, "is not the file that was built");
+        refused(&layout, Side::Fork, "has changed");
         std::fs::remove_file(&build.library).unwrap();
-        refused(&layout, Side::Fork, "is not the file that was built");
+        refused(&layout, Side::Fork, "is gone");
         let stamp = layout.stamps().join("fork.json");
         std::fs::write(&stamp, "{\"inputs\"").unwrap();
-        refused(&layout, Side::Fork, "damaged");
+        refused(&layout, Side::Fork, "no record of it");
         std::fs::remove_file(&stamp).unwrap();
-        refused(&layout, Side::Fork, "not finished");
+        refused(&layout, Side::Fork, "no record of it");
     }
 
     #[test]
     fn the_build_comes_before_the_users_own_and_replaces_the_other_side() {
         let (_dir, layout) = finished(Side::Fork);
-        let build = installed(&layout, Side::Fork).unwrap();
+        let mut build = installed(&layout, Side::Fork).unwrap();
+        build.python = Some(layout.venv().join("bin/python"));
         let stock = layout.prefix("stock").join("python");
         let users = format!("{}:/users/own", stock.display());
         let list = build
