@@ -203,7 +203,8 @@ impl Doctor<'_> {
         self.tool("ninja", &survey.ninja, &ran, Need::Ninja, |tool| {
             checks::ninja(tool, scratch)
         });
-        let sound = self.rows.iter().all(|row| row.fitness == Fitness::Fit);
+        let mut compiles = self.rows.iter().filter(|row| row.what != "git");
+        let sound = compiles.all(|row| row.fitness == Fitness::Fit);
         match &survey.cmake {
             Ok(cmake) if !sound => {
                 let why = "can't be judged until what stands above it is mended".into();
@@ -225,6 +226,10 @@ impl Doctor<'_> {
             let over = passed_over(survey, "python");
             let tried = format!("in an environment of its own, with its C headers{over}");
             self.tool("python", python, &tried, Need::PythonHeaders, |tool| {
+                if !sound {
+                    // Nothing can be compiled; the headers are there, or it had not been chosen.
+                    return Ok(());
+                }
                 let includes = python::include(&tool.path)?;
                 let cxx = survey.cxx.as_ref().map_err(|lack| lack.why.clone())?;
                 checks::object(cxx, python::MODULE, &[includes], scratch)

@@ -1,8 +1,9 @@
 //! The private Python environment under target/: what the system lacks, from PyPI by the
 //! ordinary client, in versions that are named here.
 //!
-//! One folder for each list of requirements, so that two pins don't undo each other's. The
-//! stamp in it is written last: a folder without one was never finished, and is made again.
+//! One environment for each list of requirements, so that two pins don't undo each other's. Its
+//! stamp is written last and names its folder; a folder that no stamp names was never finished.
+//! Each attempt has a folder of its own, since what a killed pip started may go on writing.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::replace;
 use super::python::Python;
-use super::system::subfolders;
+use super::system::{entries, subfolders};
 use crate::error::{Doing, Error, Result, writing};
 use crate::layout::Layout;
 use crate::process::{self, Command};
@@ -22,31 +23,29 @@ use crate::ui::Ui;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Venv {
     folder: PathBuf,
+    stamp: PathBuf,
 }
 
-/// What an environment was made from.
+/// What an environment was made from, and where it is.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     python: Python,
     requirements: Vec<String>,
+    folder: PathBuf,
 }
 
-impl Stamp {
-    fn folder(&self, layout: &Layout) -> PathBuf {
-        let mut hash = Sha256::new();
-        hash.update(self.python.path.as_os_str().as_encoded_bytes());
-        for requirement in &self.requirements {
-            hash.update([0]);
-            hash.update(requirement);
-        }
-        let hash = hash.finalize();
-        let short: String = hash.iter().take(5).map(|b| format!("{b:02x}")).collect();
-        let (major, minor, _) = self.python.version;
-        layout.venv().join(format!("py{major}.{minor}-{short}"))
+fn name(python: &Python, requirements: &[String]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(python.path.as_os_str().as_encoded_bytes());
+    for requirement in requirements {
+        hash.update([0]);
+        hash.update(requirement);
     }
+    let hash = hash.finalize();
+    let short: String = hash.iter().take(5).map(|b| format!("{b:02x}")).collect();
+    let (major, minor, _) = python.version;
+    format!("py{major}.{minor}-{short}")
 }
-
-const STAMP: &str = "mlx-fork-venv.json";
 
 /// The environment with these requirements, made if it isn't there.
 ///
@@ -59,19 +58,18 @@ pub fn ensure(
     requirements: &[String],
     ui: &dyn Ui,
 ) -> Result<Venv> {
-    let stamp = Stamp {
-        python: python.clone(),
-        requirements: requirements.to_vec(),
-    };
-    let venv = Venv {
-        folder: stamp.folder(layout),
-    };
-    let path = venv.folder.join(STAMP);
-    let text = serde_json::to_string(&stamp).map_err(|e| Error::bug(e.to_string()))?;
+    let name = name(python, requirements);
+    let stamp = layout.venv().join(format!("{name}.json"));
     let finished = || {
-        std::fs::read_to_string(&path).is_ok_and(|found| found == text) && venv.python().is_file()
+        let found: Stamp = serde_json::from_slice(&std::fs::read(&stamp).ok()?).ok()?;
+        let same = found.python == *python && found.requirements == requirements;
+        let venv = Venv {
+            folder: found.folder,
+            stamp: stamp.clone(),
+        };
+        (same && venv.python().is_file()).then_some(venv)
     };
-    if finished() {
+    if let Some(venv) = finished() {
         return Ok(venv);
     }
     // Doctor makes environments too, without the checkout's lock: one at a time.
@@ -80,10 +78,18 @@ pub fn ensure(
     let lock = std::fs::File::create(&lock).doing(writing(&lock))?;
     lock.lock()
         .doing(|| "waiting for another run's Python environment".into())?;
-    if finished() {
+    if let Some(venv) = finished() {
         return Ok(venv);
     }
-    discard(&venv.folder)?;
+    discard(layout, &name, &stamp)?;
+    let attempt = tempfile::Builder::new()
+        .prefix(&format!("{name}-"))
+        .tempdir_in(layout.venv())
+        .doing(writing(&layout.venv()))?;
+    let venv = Venv {
+        folder: attempt.path().to_path_buf(),
+        stamp: stamp.clone(),
+    };
     let log = layout.logs().join("venv.log");
     ui.step("tools from PyPI");
     let what = || format!("making the Python environment {}", venv.folder.display());
@@ -95,7 +101,13 @@ pub fn ensure(
         .run()
         .doing(what)?;
     install(&venv, requirements, &log, ui).doing(what)?;
-    replace(&path, &text)?;
+    let made = Stamp {
+        python: python.clone(),
+        requirements: requirements.to_vec(),
+        folder: attempt.keep(),
+    };
+    let text = serde_json::to_string(&made).map_err(|e| Error::bug(e.to_string()))?;
+    replace(&stamp, &text)?;
     Ok(venv)
 }
 
@@ -128,18 +140,20 @@ fn install(venv: &Venv, requirements: &[String], log: &Path, ui: &dyn Ui) -> Res
     })
 }
 
-/// Removes a folder that may be half made or half removed: the stamp goes first.
-fn discard(folder: &Path) -> Result<()> {
-    for gone in [
-        std::fs::remove_file(folder.join(STAMP)),
-        std::fs::remove_dir_all(folder),
-    ] {
-        match gone {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).doing(|| format!("removing {}", folder.display()));
-            }
-            _ => {}
+/// Removes what earlier attempts left: the stamp first, so that what it names is not used half
+/// removed.
+fn discard(layout: &Layout, name: &str, stamp: &Path) -> Result<()> {
+    match std::fs::remove_file(stamp) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(e).doing(|| format!("removing {}", stamp.display()));
         }
+        _ => {}
+    }
+    for folder in entries(&layout.venv(), |found| {
+        found.starts_with(&format!("{name}-"))
+    }) {
+        // An orphan may be writing there still; the next time takes what is left.
+        let _ = std::fs::remove_dir_all(folder);
     }
     Ok(())
 }
@@ -167,6 +181,6 @@ impl Venv {
     /// something is missing that was there once.
     pub fn distrust(&self) {
         // Where it can't be removed, making it again would fail too, and say so.
-        let _ = std::fs::remove_file(self.folder.join(STAMP));
+        let _ = std::fs::remove_file(&self.stamp);
     }
 }

@@ -26,6 +26,8 @@ pub const TEST_WHEELS: [&str; 2] = ["numpy>=2", "psutil>=5.9"];
 pub struct Wheels {
     venv: Result<Venv, Lack>,
     python: Option<python::Python>,
+    /// True where the system's packages can bring all that PyPI did not: nanobind they can't.
+    replaceable: bool,
     /// Why PyPI brought nothing, where it was asked and failed.
     pub failed: Option<Error>,
 }
@@ -39,6 +41,7 @@ impl Wheels {
         headers: bool,
         ui: &dyn Ui,
     ) -> Self {
+        let replaceable = !headers;
         let nothing = |why: &str| Lack {
             why: why.into(),
             needs: BTreeSet::new(),
@@ -47,6 +50,7 @@ impl Wheels {
             return Wheels {
                 venv: Err(nothing("nothing is needed from PyPI")),
                 python: None,
+                replaceable,
                 failed: None,
             };
         }
@@ -59,6 +63,7 @@ impl Wheels {
                         needs: unfit.needs,
                     }),
                     python: None,
+                    replaceable,
                     failed: None,
                 };
             }
@@ -67,25 +72,31 @@ impl Wheels {
             Ok(venv) => Wheels {
                 venv: Ok(venv),
                 python: Some(base),
+                replaceable,
                 failed: None,
             },
             Err(error) => Wheels {
                 venv: Err(nothing("PyPI could not bring it")),
                 python: Some(base),
+                replaceable,
                 failed: Some(error),
             },
         }
     }
 
-    /// A program of a wheel: the real one under site-packages, else the one in bin.
-    pub fn program(&self, name: &str, real: &str, need: Need) -> Found {
-        let venv = self.venv.clone().map_err(|mut lack| {
-            // With no PyPI to bring it, the system's package does.
-            if self.failed.is_some() {
+    /// The environment; where PyPI could not make it, the system's package is what mends.
+    fn venv_or(&self, need: Need) -> Result<Venv, Lack> {
+        self.venv.clone().map_err(|mut lack| {
+            if self.failed.is_some() && self.replaceable {
                 lack.needs.insert(need);
             }
             lack
-        })?;
+        })
+    }
+
+    /// A program of a wheel: the real one under site-packages, else the one in bin.
+    pub fn program(&self, name: &str, real: &str, need: Need) -> Found {
+        let venv = self.venv_or(need)?;
         // cmake's bin/cmake is a Python script: 100 ms each start that the program is spared.
         let path = (!real.is_empty())
             .then(|| venv.file(real))
@@ -102,7 +113,7 @@ impl Wheels {
 
     /// libclang, once it has parsed a header.
     pub fn libclang(&self) -> Found {
-        let venv = self.venv.clone()?;
+        let venv = self.venv_or(Need::Libclang)?;
         let names = ["clang/native/libclang.so", "clang/native/libclang.dylib"];
         let found = names.iter().find_map(|name| venv.file(name));
         let examined = match &found {
