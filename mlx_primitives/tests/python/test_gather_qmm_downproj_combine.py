@@ -119,6 +119,19 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
                             ref.to_numpy(out, np.float32), want
                         )
 
+    def test_products_are_rounded(self):
+        p = np.random.default_rng(8).standard_normal((1, 2048))
+        for dtype in (mx.float16, mx.bfloat16):
+            p = ref.round_to(p, dtype)
+            h, m, rhs = self.exact_products(p, dtype)
+            h = h * 1.2345
+            want = ref.round_to(ref.to_numpy(h, np.float32)[0, 0] * p[0], dtype)
+            for accumulate in ("fp32", "fp32_no_fma"):
+                out = mx.gather_qmm_downproj_combine(
+                    h, *m, rhs, mx.ones(1), group_size=32, accumulate=accumulate
+                )
+                np.testing.assert_array_equal(ref.to_numpy(out, np.float32), want)
+
     def test_contraction_shows(self):
         # The test above can tell: the two differ where it says "never".
         rng = np.random.default_rng(5)
