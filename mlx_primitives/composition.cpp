@@ -94,12 +94,9 @@ array stock_matmul(
     Stream s) {
   // On the CPU stock sums in the type of its inputs, on GPUs in float32.
   bool widen = s.device == Device::cpu;
-  auto wide = [&](const array& a) {
-    return widen ? astype(a, float32, s) : a;
-  };
+  auto wide = [&](const array& a) { return widen ? astype(a, float32, s) : a; };
   auto scales = m.q.affine() ? wide(m.scales) : m.scales;
-  auto biases =
-      m.biases ? std::optional<array>(wide(*m.biases)) : std::nullopt;
+  auto biases = m.biases ? std::optional<array>(wide(*m.biases)) : std::nullopt;
   auto out = gather_qmm(
       wide(x),
       m.w,

@@ -15,8 +15,8 @@
 namespace mlx::core::fused {
 
 /**
- * Evaluates the unevaluated graph that ends in `result`, from inside the eval of
- * a primitive and on its stream, and makes `out` the owner of the result.
+ * Evaluates the unevaluated graph that ends in `result`, from inside the eval
+ * of a primitive and on its stream, and makes `out` the owner of the result.
  * All primitives of the graph must be on stream `s`.
  */
 void eval_composition(array result, array& out, Stream s);
@@ -37,7 +37,8 @@ struct StockMatmul {
 /**
  * x times the matrix in stock operations, float32 inside: mx.gather_qmm, or
  * mx.quantized_matmul without indices, on types that make it sum in float32.
- * The result has the type of `x` if `keep_type`, else the one it was computed in.
+ * The result has the type of `x` if `keep_type`, else the one it was computed
+ * in.
  */
 array stock_matmul(
     const array& x,

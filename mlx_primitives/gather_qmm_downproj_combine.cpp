@@ -119,8 +119,7 @@ std::vector<Shape> GatherQMMDownprojCombine::output_shapes(
 }
 
 bool GatherQMMDownprojCombine::is_equivalent(const Primitive& other) const {
-  return state() ==
-      static_cast<const GatherQMMDownprojCombine&>(other).state();
+  return state() == static_cast<const GatherQMMDownprojCombine&>(other).state();
 }
 
 array GatherQMMDownprojCombine::composition(

@@ -22,8 +22,8 @@ namespace mlx::core {
  * another; the result is (..., N). Types are promoted as in gather_qmm; weights
  * must have the promoted type T or float32. The products with the matrices are
  * summed in float32 and rounded to T, then added up in the order of j as
- * `accumulate` says: "fma", "no_fma", "exact", "fp32", "fp32_no_fma" or "native"
- * (see fused::Accumulate).
+ * `accumulate` says: "fma", "no_fma", "exact", "fp32", "fp32_no_fma" or
+ * "native" (see fused::Accumulate).
  *
  * Where an index is out of range the result is NaN. Throws
  * std::invalid_argument for arguments that do not fit.
@@ -71,8 +71,7 @@ class GatherQMMDownprojCombine : public UnaryPrimitive {
   bool is_equivalent(const Primitive& other) const override;
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   auto state() const {
-    return std::make_tuple(
-        group_size_, bits_, mode_, transpose_, accumulate_);
+    return std::make_tuple(group_size_, bits_, mode_, transpose_, accumulate_);
   }
 
  private:

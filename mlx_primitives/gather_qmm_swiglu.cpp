@@ -136,7 +136,12 @@ array gather_qmm_swiglu(
   auto act = activation_from_string(activation);
   auto q = fused::resolve_quantization(tag, mode, group_size, bits);
   std::vector<fused::QuantizedOperand> operands{
-      {gate_w, gate_scales, gate_biases, "gate_w", "gate_scales", "gate_biases"},
+      {gate_w,
+       gate_scales,
+       gate_biases,
+       "gate_w",
+       "gate_scales",
+       "gate_biases"},
       {up_w, up_scales, up_biases, "up_w", "up_scales", "up_biases"}};
   for (auto& operand : operands) {
     fused::check_operand(tag, operand, q);
@@ -161,9 +166,9 @@ array gather_qmm_swiglu(
   if (x.shape(-1) != inner) {
     std::ostringstream msg;
     msg << "[" << tag << "] The last dimension of x must be " << inner
-        << " to fit gate_w of shape " << gate_w.shape() << " with bits=" << q.bits
-        << " and transpose=" << std::boolalpha << transpose
-        << " but got x of shape " << x.shape() << ".";
+        << " to fit gate_w of shape " << gate_w.shape()
+        << " with bits=" << q.bits << " and transpose=" << std::boolalpha
+        << transpose << " but got x of shape " << x.shape() << ".";
     throw std::invalid_argument(msg.str());
   }
   auto dtype = fused::matmul_type(tag, x, "x", operands, q);
@@ -227,14 +232,15 @@ array gather_qmm_swiglu(
     msg << ".";
     throw std::invalid_argument(msg.str());
   }
-  return array(std::move(shape), dtype, std::move(primitive), std::move(inputs));
+  return array(
+      std::move(shape), dtype, std::move(primitive), std::move(inputs));
 }
 
 std::vector<Shape> GatherQMMSwiGLU::output_shapes(
     const std::vector<array>& inputs) {
   Operands ops(*this, inputs);
-  auto [inner, outer] = fused::matmul_dims(
-      ops.gate.w, {group_size_, bits_, mode_}, transpose_);
+  auto [inner, outer] =
+      fused::matmul_dims(ops.gate.w, {group_size_, bits_, mode_}, transpose_);
   auto shape = broadcast_shapes(ops.lhs_shape(), ops.rhs_shape());
   if (ops.x.ndim() > 1) {
     shape.push_back(ops.x.shape(-2));
@@ -286,11 +292,7 @@ GatherQMMSwiGLU::Products GatherQMMSwiGLU::products(
   auto matmul = [&](const Operands::Quantized& m) {
     return fused::stock_matmul(
         x,
-        {m.w,
-         m.scales,
-         m.biases,
-         {group_size_, bits_, mode_},
-         transpose_},
+        {m.w, m.scales, m.biases, {group_size_, bits_, mode_}, transpose_},
         lhs,
         rhs,
         sorted,
@@ -365,9 +367,8 @@ std::vector<array> GatherQMMSwiGLU::jvp(
   auto fun = [&](const std::vector<array>& gu) -> std::vector<array> {
     return {multiply(act_smooth(activation_, gu[0], s), gu[1], s)};
   };
-  auto out = mlx::core::jvp(
-                 fun, {at.gate, at.up}, {along.gate, along.up})
-                 .second[0];
+  auto out =
+      mlx::core::jvp(fun, {at.gate, at.up}, {along.gate, along.up}).second[0];
   out = astype(out, dtype, s);
   if (at.valid) {
     out = where(*at.valid, out, zeros_like(out, s), s);
@@ -416,12 +417,12 @@ std::pair<std::vector<array>, std::vector<int>> GatherQMMSwiGLU::vmap(
       has_rhs_indices_ ? entry(*ops.rhs_indices, rhs_axis) : rhs_batch;
   int ndim = std::max(lhs_shape.size(), rhs_shape.size());
 
-  // With both indices given the batch is a batch of indices: into x as it is or,
-  // where x has the axis, into one x after the other.
-  auto lhs = ops.lhs_indices ? *ops.lhs_indices
-                             : fused::flat_indices(lhs_batch, s);
-  auto rhs = ops.rhs_indices ? *ops.rhs_indices
-                             : fused::flat_indices(rhs_batch, s);
+  // With both indices given the batch is a batch of indices: into x as it is
+  // or, where x has the axis, into one x after the other.
+  auto lhs =
+      ops.lhs_indices ? *ops.lhs_indices : fused::flat_indices(lhs_batch, s);
+  auto rhs =
+      ops.rhs_indices ? *ops.rhs_indices : fused::flat_indices(rhs_batch, s);
   if (rhs_axis >= 0) {
     rhs = fused::batch_first(rhs, rhs_axis, ndim, s);
   }
@@ -444,8 +445,8 @@ std::pair<std::vector<array>, std::vector<int>> GatherQMMSwiGLU::vmap(
     x = expand_dims(x, -2, s);
   }
 
-  auto new_inputs = std::vector<array>(
-      inputs.begin(), inputs.begin() + 1 + n_weights);
+  auto new_inputs =
+      std::vector<array>(inputs.begin(), inputs.begin() + 1 + n_weights);
   new_inputs[0] = x;
   new_inputs.push_back(lhs);
   new_inputs.push_back(rhs);
@@ -460,8 +461,8 @@ std::pair<std::vector<array>, std::vector<int>> GatherQMMSwiGLU::vmap(
       /* has_lhs_indices = */ true,
       /* has_rhs_indices = */ true);
   auto shape = primitive->output_shapes(new_inputs)[0];
-  auto out = array(
-      std::move(shape), ops.x.dtype(), std::move(primitive), new_inputs);
+  auto out =
+      array(std::move(shape), ops.x.dtype(), std::move(primitive), new_inputs);
   if (vector) {
     out = squeeze(out, -2, s);
   }

@@ -46,8 +46,8 @@ enum class GateActivation { Silu, GeluApprox };
 
 /**
  * Its inputs are x, gate's w, scales and (affine) biases, the same of up, and
- * the indices that were given, as they were given: not broadcast, of any integer
- * type.
+ * the indices that were given, as they were given: not broadcast, of any
+ * integer type.
  */
 class GatherQMMSwiGLU : public UnaryPrimitive {
  public:
@@ -102,10 +102,7 @@ class GatherQMMSwiGLU : public UnaryPrimitive {
   Products products(const std::vector<array>& inputs, bool smooth);
 
   // The result in stock operations: with every rounding, or `smooth`.
-  array composition(
-      const std::vector<array>& inputs,
-      Dtype dtype,
-      bool smooth);
+  array composition(const std::vector<array>& inputs, Dtype dtype, bool smooth);
 
   int group_size_;
   int bits_;

@@ -24,10 +24,8 @@ Strides row_major_strides(const Shape& shape) {
   return strides;
 }
 
-Strides broadcast_strides(
-    const Shape& from,
-    const Strides& strides,
-    const Shape& to) {
+Strides
+broadcast_strides(const Shape& from, const Strides& strides, const Shape& to) {
   Strides out(to.size(), 0);
   auto offset = to.size() - from.size();
   for (size_t i = 0; i < from.size(); ++i) {
@@ -59,8 +57,8 @@ CheckedIndices check_indices(const array& indices, int64_t size, Stream s) {
   auto wide = astype(indices, int64, s);
   auto zero = array(int64_t{0}, int64);
   auto last = array(size - 1, int64);
-  auto valid = logical_and(
-      greater_equal(wide, zero, s), less_equal(wide, last, s), s);
+  auto valid =
+      logical_and(greater_equal(wide, zero, s), less_equal(wide, last, s), s);
   auto nearest = minimum(maximum(wide, zero, s), last, s);
   return {astype(nearest, uint32, s), valid};
 }

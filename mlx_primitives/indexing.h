@@ -16,10 +16,8 @@ Shape batch_shape(const array& a);
 Strides row_major_strides(const Shape& shape);
 
 /** The strides that walk an array of shape `from` as if broadcast to `to`. */
-Strides broadcast_strides(
-    const Shape& from,
-    const Strides& strides,
-    const Shape& to);
+Strides
+broadcast_strides(const Shape& from, const Strides& strides, const Shape& to);
 
 /** Throws std::invalid_argument unless the type of `indices` is an integer. */
 void check_index_type(

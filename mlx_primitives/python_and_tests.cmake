@@ -1,6 +1,6 @@
-# Adds the Python bindings to `core` and the C++ tests to `tests`. Included at the
-# end of MLX's top-level CMakeLists.txt, where both targets exist if they are
-# built at all; variables of mlx/fused/CMakeLists.txt are out of scope here.
+# Adds the Python bindings to `core` and the C++ tests to `tests`. Included at
+# the end of MLX's top-level CMakeLists.txt, where both targets exist if they
+# are built at all; variables of mlx/fused/CMakeLists.txt are out of scope here.
 
 set(MLX_FUSED_DIR ${PROJECT_SOURCE_DIR}/mlx/fused)
 include(${MLX_FUSED_DIR}/sources.cmake)
@@ -13,7 +13,8 @@ foreach(_feature ${MLX_FUSED_FEATURES})
   list(APPEND _mlx_fused_definitions MLX_FUSED_${_definition})
   list(APPEND _mlx_fused_bindings
        ${PROJECT_SOURCE_DIR}/python/src/${_feature}.cpp)
-  list(APPEND _mlx_fused_tests ${PROJECT_SOURCE_DIR}/tests/${_feature}_tests.cpp)
+  list(APPEND _mlx_fused_tests
+       ${PROJECT_SOURCE_DIR}/tests/${_feature}_tests.cpp)
 endforeach()
 
 if(TARGET core)

@@ -171,7 +171,8 @@ void check_operand(
   }
 
   // w.shape(-1) * 32 / bits values are scales.shape(-1) groups.
-  bool fits = scales.ndim() == w.ndim() &&
+  bool fits =
+      scales.ndim() == w.ndim() &&
       std::equal(
           w.shape().begin(), w.shape().end() - 1, scales.shape().begin()) &&
       int64_t(w.shape(-1)) * 32 ==

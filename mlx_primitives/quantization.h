@@ -33,7 +33,8 @@ Quantization resolve_quantization(
     std::optional<int> group_size,
     std::optional<int> bits);
 
-/** A quantized matrix, or a batch of them, and its argument names for errors. */
+/** A quantized matrix, or a batch of them, and its argument names for errors.
+ */
 struct QuantizedOperand {
   const array& w;
   const array& scales;
@@ -58,7 +59,8 @@ matmul_dims(const array& w, const Quantization& q, bool transpose);
 
 /**
  * The type in which x times the operands is given, as mx.gather_qmm has it.
- * Throws std::invalid_argument for one that is not float32, float16 or bfloat16.
+ * Throws std::invalid_argument for one that is not float32, float16 or
+ * bfloat16.
  */
 Dtype matmul_type(
     const std::string& tag,

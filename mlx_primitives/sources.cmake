@@ -1,17 +1,14 @@
 # The C++ sources of the fused primitives, listed once for the two ways to build
 # them: inside MLX (CMakeLists.txt) and as an extension of an installed MLX.
 #
-# Reads MLX_FUSED_DIR (where the sources are), MLX_BUILD_CPU, MLX_BUILD_METAL and
-# MLX_BUILD_CUDA. Sets MLX_FUSED_SOURCES, and MLX_FUSED_FEATURES to the
+# Reads MLX_FUSED_DIR (where the sources are), MLX_BUILD_CPU, MLX_BUILD_METAL
+# and MLX_BUILD_CUDA. Sets MLX_FUSED_SOURCES, and MLX_FUSED_FEATURES to the
 # primitives whose files are present.
 
 set(MLX_FUSED_SOURCES
-    ${MLX_FUSED_DIR}/build_id.cpp
-    ${MLX_FUSED_DIR}/composition.cpp
-    ${MLX_FUSED_DIR}/indexing.cpp
-    ${MLX_FUSED_DIR}/path.cpp
-    ${MLX_FUSED_DIR}/quantization.cpp
-    ${MLX_FUSED_DIR}/weighted_sum.cpp)
+    ${MLX_FUSED_DIR}/build_id.cpp ${MLX_FUSED_DIR}/composition.cpp
+    ${MLX_FUSED_DIR}/indexing.cpp ${MLX_FUSED_DIR}/path.cpp
+    ${MLX_FUSED_DIR}/quantization.cpp ${MLX_FUSED_DIR}/weighted_sum.cpp)
 
 if(MLX_BUILD_CPU)
   set(_mlx_fused_cpu cpu)

@@ -20,8 +20,7 @@ array fma_in_steps(const array& a, const array& b, const array& c, Stream s) {
     auto sum = add(x, y, s);
     auto y_part = subtract(sum, x, s);
     auto x_part = subtract(sum, y_part, s);
-    auto error =
-        add(subtract(x, x_part, s), subtract(y, y_part, s), s);
+    auto error = add(subtract(x, x_part, s), subtract(y, y_part, s), s);
     return std::pair{sum, error};
   };
   // The upper 12 of 24 bits, and the rest.
@@ -45,8 +44,7 @@ array fma_in_steps(const array& a, const array& b, const array& c, Stream s) {
   auto [z, rest] = two_sum(tl, vl);
   auto zero = array(0.0f);
   auto bits = view(z, int32, s);
-  auto even = equal(
-      bitwise_and(bits, array(1, int32), s), array(0, int32), s);
+  auto even = equal(bitwise_and(bits, array(1, int32), s), array(0, int32), s);
   auto outward = equal(greater(rest, zero, s), greater(z, zero, s), s);
   auto odd = add(bits, where(outward, array(1), array(-1), s), s);
   auto to_odd = logical_and(not_equal(rest, zero, s), even, s);
@@ -106,8 +104,7 @@ array weighted_sum(
   auto step_type = accumulate == Accumulate::Exact ? y.dtype() : float32;
   auto values = astype(y, step_type, s);
   w = astype(w, step_type, s);
-  bool fused =
-      accumulate == Accumulate::Fma || accumulate == Accumulate::Fp32;
+  bool fused = accumulate == Accumulate::Fma || accumulate == Accumulate::Fp32;
 
   auto shape = broadcast_shapes(values.shape(), w.shape());
   int k = shape[shape.size() - 2];

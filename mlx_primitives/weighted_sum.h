@@ -12,7 +12,8 @@
 namespace mlx::core::fused {
 
 /**
- * What is rounded on the way from acc = +0 through acc + y_j * w_j for j = 0, 1,
+ * What is rounded on the way from acc = +0 through acc + y_j * w_j for j = 0,
+ * 1,
  * ... to the result. T is the type of y.
  */
 enum class Accumulate {

@@ -17,7 +17,10 @@ pub mod probe;
 pub mod process;
 pub mod run;
 pub mod series;
+pub mod setup;
+pub mod side;
 pub mod source;
+pub mod suites;
 pub mod ui;
 
 pub use error::{Error, Kind, Result};

@@ -1,49 +1,15 @@
 //! Using a build from other programs: what their environment needs, and that the build is
 //! the one that was recorded. It builds nothing and changes nothing.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use crate::build::stamp::Stamp;
+use crate::build::tools;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::probe::{Interpreter, Subject};
-
-/// One of the builds that live side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// The unpatched pin.
-    Stock,
-    /// The pin with overlay and series.
-    Fork,
-    /// Our primitives alone, beside an MLX that was there before.
-    Extension,
-}
-
-impl Side {
-    /// All of them.
-    pub const ALL: [Side; 3] = [Side::Stock, Side::Fork, Side::Extension];
-
-    /// `stock`, `fork`, `extension`: also the name of its prefix.
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Stock => "stock",
-            Side::Fork => "fork",
-            Side::Extension => "extension",
-        }
-    }
-
-    /// The command that makes it.
-    fn maker(self) -> &'static str {
-        match self {
-            Side::Stock | Side::Fork => "cargo xtask setup-mlx",
-            Side::Extension => "cargo xtask setup-mlx --mode extension",
-        }
-    }
-}
+use crate::side::Side;
 
 /// A build as its stamp records it and as it is on disk.
 #[derive(Debug, Clone)]
@@ -62,31 +28,6 @@ pub struct Installed {
     pub python: Option<PathBuf>,
 }
 
-/// What the stamp of a build says: what it was made from, and which files it made.
-#[derive(Debug, Deserialize)]
-struct Stamp {
-    inputs: BTreeMap<String, String>,
-    made: Vec<Made>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Made {
-    path: PathBuf,
-    size: u64,
-    /// Seconds and nanoseconds since 1970.
-    modified: (i64, i64),
-}
-
-impl Made {
-    fn is_unchanged(&self) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let now = self.path.symlink_metadata();
-        now.is_ok_and(|now| {
-            now.len() == self.size && (now.mtime(), now.mtime_nsec()) == self.modified
-        })
-    }
-}
-
 /// The build of this side, if it is there and its files are those that were recorded when it
 /// was finished. Looks at sizes and times only, so it is quick enough for every command.
 pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
@@ -99,38 +40,32 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
     if !prefix.is_dir() {
         return Err(lacking(format!("there is none in {}", prefix.display())));
     }
-    let stamp = layout.stamps().join(format!("{}.json", side.name()));
-    let Ok(text) = std::fs::read_to_string(&stamp) else {
-        return Err(lacking(format!(
-            "it was not finished: {} is missing",
-            stamp.display()
-        )));
-    };
-    let stamp: Stamp = serde_json::from_str(&text)
-        .map_err(|e| lacking(format!("its record {} is damaged: {e}", stamp.display())))?;
-    let changed = stamp.made.iter().find(|made| !made.is_unchanged());
-    if let Some(changed) = changed {
-        return Err(lacking(format!(
-            "{} is not the file that was built",
-            changed.path.display()
-        )));
+    let stamp = Stamp::at(layout.stamps().join(format!("{}.json", side.name())));
+    if let Some(why) = stamp.altered() {
+        return Err(lacking(why));
+    }
+    // The C API is a step of its own, and may not have been wanted; once made, it is as made.
+    let c_api = layout.stamps().join(format!("{}-c.json", side.name()));
+    if c_api.exists()
+        && let Some(why) = Stamp::at(c_api).altered()
+    {
+        return Err(lacking(why));
     }
     let library = match side {
         Side::Stock | Side::Fork => "mlx",
         Side::Extension => "mlx_fused",
     };
-    let python = layout.venv().join("bin/python");
+    let python = tools::recorded_python(layout);
     let module = prefix.join("python");
     Ok(Installed {
         side,
         library: library_in(&prefix, library),
         c_api: library_in(&prefix, "mlx_fork_c"),
         id: stamp
-            .inputs
-            .get("fork id")
-            .filter(|id| !id.is_empty())
-            .cloned(),
-        python: (module.is_dir() && python.exists()).then_some(python),
+            .inputs()
+            .and_then(|inputs| inputs.get("fork id").map(String::from))
+            .filter(|id| !id.is_empty()),
+        python: python.filter(|_| module.is_dir()),
         prefix,
     })
 }
@@ -165,7 +100,14 @@ impl Installed {
         if let Some(python) = &self.python {
             let programs = python.parent().map(Path::to_path_buf);
             list.push(("PATH", programs.into_iter().collect(), true));
-            list.push(("PYTHONPATH", vec![self.prefix.join("python")], true));
+            let mut modules = vec![self.prefix.join("python")];
+            // An extension has no mlx of its own: stock's, where that was built with Python,
+            // else the one that is installed for this Python.
+            let stock = layout.prefix(Side::Stock.name()).join("python");
+            if self.side == Side::Extension && stock.is_dir() {
+                modules.push(stock);
+            }
+            list.push(("PYTHONPATH", modules, true));
         }
         let mut out = Vec::new();
         for (name, mut folders, extends) in list {
@@ -197,6 +139,10 @@ impl Installed {
             Some(program) => Some(Interpreter {
                 program: program.clone(),
                 environment: self.environment(layout, |name| std::env::var_os(name))?,
+                module: match self.side {
+                    Side::Extension => "mlx_fork",
+                    Side::Stock | Side::Fork => "",
+                },
             }),
             None => None,
         };
@@ -231,4 +177,89 @@ pub fn python(layout: &Layout, side: Side, args: &[OsString]) -> Result<crate::p
         command = command.env(name, value);
     }
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::stamp::Inputs;
+
+    /// A finished build of one side: a file, and the stamp that records it.
+    fn finished(side: Side) -> (tempfile::TempDir, Layout) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path(), dir.path().join("target/mlx"));
+        let library = library_in(&layout.prefix(side.name()), "mlx");
+        std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+        std::fs::write(&library, "as built").unwrap();
+        let stamp = Stamp::at(layout.stamps().join(format!("{}.json", side.name())));
+        let inputs = Inputs::default().with("fork id", "abc");
+        stamp.save(&inputs, &[library]).unwrap();
+        (dir, layout)
+    }
+
+    fn refused(layout: &Layout, side: Side, what: &str) {
+        let error = installed(layout, side).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Environment);
+        assert!(error.to_string().contains(what), "{error}");
+        assert!(error.hints()[0].contains("cargo xtask setup-mlx"));
+    }
+
+    #[test]
+    fn a_finished_build_is_used_and_one_that_is_missing_changed_or_half_done_is_not() {
+        let (_dir, layout) = finished(Side::Fork);
+        let build = installed(&layout, Side::Fork).unwrap();
+        assert_eq!(build.id.as_deref(), Some("abc"));
+        refused(&layout, Side::Stock, "there is none");
+        let bytes = std::fs::read(&build.library).unwrap();
+        std::fs::write(&build.library, "another, of another size").unwrap();
+        refused(&layout, Side::Fork, "has changed");
+        // The same bytes again, but written later.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(&build.library, bytes).unwrap();
+        refused(&layout, Side::Fork, "has changed");
+        std::fs::remove_file(&build.library).unwrap();
+        refused(&layout, Side::Fork, "is gone");
+        let stamp = layout.stamps().join("fork.json");
+        std::fs::write(&stamp, "{\"inputs\"").unwrap();
+        refused(&layout, Side::Fork, "no record of it");
+        std::fs::remove_file(&stamp).unwrap();
+        refused(&layout, Side::Fork, "no record of it");
+    }
+
+    #[test]
+    fn the_build_comes_before_the_users_own_and_replaces_the_other_side() {
+        let (_dir, layout) = finished(Side::Fork);
+        let mut build = installed(&layout, Side::Fork).unwrap();
+        build.python = Some(layout.venv().join("bin/python"));
+        let stock = layout.prefix("stock").join("python");
+        let users = format!("{}:/users/own", stock.display());
+        let list = build
+            .environment(&layout, |name| {
+                (name == "PYTHONPATH").then(|| users.clone().into())
+            })
+            .unwrap();
+        let value = |name: &str| &list.iter().find(|(n, _)| n == name).unwrap().1;
+        let expected = format!("{}:/users/own", build.prefix.join("python").display());
+        assert_eq!(*value("PYTHONPATH"), expected);
+        assert_eq!(
+            *value("MLX_FORK_PREFIX"),
+            build.prefix.display().to_string()
+        );
+        assert_eq!(
+            *value("PATH"),
+            layout.venv().join("bin").display().to_string()
+        );
+    }
+
+    #[test]
+    fn an_export_line_survives_any_value() {
+        let value = "a b'c\"$(false)`false`\\ \n*";
+        let script = format!("{}\nprintf %s \"$X\"", export_line("X", value));
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), value);
+    }
 }

@@ -3,13 +3,17 @@
 //! Knows the runners' closing lines (cargo, doctest, unittest); a suite whose closing line is
 //! missing, or that ran nothing, counts as a failure: a gate must not pass on silence.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::process::{Command, Output};
+use crate::run;
+use crate::side::Side;
 
 /// Who runs a suite, and so how its closing line reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,52 @@ impl Suite {
         outcome.seconds = start.elapsed().as_secs_f64();
         Ok(outcome)
     }
+}
+
+/// The suites of a project whose builds are there.
+pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
+    let log = |name: &str| layout.logs().join(format!("test-{name}.log"));
+    let mut rust = Command::new("cargo").args(["test", "--workspace", "--no-fail-fast"]);
+    if full {
+        rust = rust.args(["--", "--include-ignored"]);
+    }
+    let cpp = Command::new(layout.build_folder().join("tests/tests"))
+        // Two of MLX's cases need GGUF, which is not built.
+        .args(["--test-case-exclude=*gguf*", "--no-colors"])
+        .env("DEVICE", "cpu");
+    let mut suites = vec![
+        Suite {
+            name: "rust",
+            runner: Runner::Cargo,
+            command: rust.current_dir(layout.root()),
+            log: log("rust"),
+        },
+        Suite {
+            name: "c++",
+            runner: Runner::Doctest,
+            command: cpp,
+            log: log("cpp"),
+        },
+    ];
+    let tests = layout.build_source().join("python/tests");
+    let ours = if full {
+        "test_*.py"
+    } else {
+        "test_gather_qmm_*.py"
+    };
+    let args = ["-m", "unittest", "discover", "-p", ours, "-s"];
+    let args: Vec<OsString> = args
+        .iter()
+        .map(OsString::from)
+        .chain([tests.into()])
+        .collect();
+    suites.push(Suite {
+        name: "python",
+        runner: Runner::Unittest,
+        command: run::python(layout, Side::Fork, &args)?.env("DEVICE", "cpu"),
+        log: log("python"),
+    });
+    Ok(suites)
 }
 
 fn judge(name: &'static str, runner: Runner, output: &Output) -> Result<Outcome> {
@@ -184,7 +234,10 @@ mod tests {
 
     #[test]
     fn a_runner_that_crashes_or_runs_nothing_is_a_failure() {
-        let crashed = outcome("echo 'test result: ok. 3 passed; 0 failed'; exit 101", Runner::Cargo);
+        let crashed = outcome(
+            "echo 'test result: ok. 3 passed; 0 failed'; exit 101",
+            Runner::Cargo,
+        );
         assert_eq!((crashed.passed, crashed.failed), (3, 1));
         let silent = outcome("true", Runner::Unittest);
         assert_eq!((silent.passed, silent.failed), (0, 1));

@@ -11,7 +11,7 @@ use mlx_fork::Kind;
 use mlx_fork::build::doctor::{self, Fitness, Report, Row};
 use mlx_fork::build::system::{Manager, System};
 use mlx_fork::build::tools::{self, Tools};
-use mlx_fork::build::{LauncherChoice, Options, declared, install, third_party};
+use mlx_fork::build::{LauncherChoice, Options, declared, install, python, third_party, venv};
 use mlx_fork::config::Config;
 use mlx_fork::layout::Layout;
 use mlx_fork::ui::Silent;
@@ -78,6 +78,14 @@ impl Machine {
         machine
     }
 
+    /// One without any third-party source, for what is not about them: compiling against them
+    /// takes longest.
+    fn bare() -> Self {
+        let mut machine = Machine::new();
+        machine.system.prefixes.clear();
+        machine
+    }
+
     /// Puts a program in the place of a tool: it answers `--version`, then runs `rest`.
     fn broken(&self, name: &str, version: &str, rest: &str) {
         let path = self.bin.join(name);
@@ -134,7 +142,7 @@ fn this_machine_is_fit_by_doing_the_work() {
 
 #[test]
 fn a_cmake_that_fails_is_reported_with_its_package() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     machine.broken(
         "cmake",
         "cmake version 3.31.0",
@@ -146,18 +154,18 @@ fn a_cmake_that_fails_is_reported_with_its_package() {
 
 #[test]
 fn a_ninja_that_fails_is_reported_as_ninjas_fault() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     machine.broken("ninja", "1.11.1", "echo 'ninja: error: broken' >&2; exit 1");
     let report = machine.examine();
-    // cmake asks ninja its version when it configures; which of the two is blamed must be ninja.
     let why = lacks(&report, "ninja", "ninja-build");
     assert!(why.contains("broken"), "{why}");
-    assert_eq!(row(&report, "cmake").fitness, Fitness::Fit);
+    assert!(row(&report, "cmake").note.contains("can't be judged"));
+    assert_eq!(row(&report, "cmake").mend, None);
 }
 
 #[test]
 fn a_compiler_that_cannot_link_is_reported_though_it_compiles() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     let real = real().cxx.path.display().to_string();
     // -c and -E work; what links fails as it does where the C library's files are missing.
     let rest = format!(
@@ -171,7 +179,7 @@ fn a_compiler_that_cannot_link_is_reported_though_it_compiles() {
 
 #[test]
 fn a_compiler_named_by_cxx_that_is_none_is_named() {
-    let mut machine = Machine::new();
+    let mut machine = Machine::bare();
     machine.system.cxx = Some("ccache g++".into());
     let why = lacks(&machine.examine(), "C++ compiler", "g++");
     assert!(
@@ -248,7 +256,7 @@ fn a_header_that_does_not_compile_is_lacking_though_it_is_there() {
 
 #[test]
 fn a_python_without_headers_or_venv_is_reported_with_both_packages() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     let answer = r#"{"path":"/x/python3","version":[3,11,2],"include":"/x/include","headers":false,"venv":false}"#;
     machine.broken("python3", "Python 3.11.2", &format!("echo '{answer}'"));
     let with_python = Options {
@@ -279,7 +287,7 @@ fn a_libclang_that_is_none_is_passed_over() {
 
 #[test]
 fn a_missing_launcher_is_optional() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     let auto = Options {
         launcher: LauncherChoice::Auto,
         ..options()
@@ -288,12 +296,13 @@ fn a_missing_launcher_is_optional() {
     let launcher = row(&report, "launcher");
     assert_eq!(launcher.fitness, Fitness::OptionalLacking);
     assert!(launcher.mend.as_deref().unwrap().ends_with(" ccache"));
-    assert!(report.fit);
+    let fit = |report: &Report, what| row(report, what).fitness == Fitness::Fit;
+    assert!(fit(&report, "cmake") && !fit(&report, "launcher"));
 }
 
 #[test]
 fn the_second_search_runs_nothing_and_a_changed_tool_is_searched_again() {
-    let machine = Machine::new();
+    let machine = Machine::bare();
     let log = machine.bin.join("ran");
     let real = real().cc.path.display().to_string();
     machine.without("cc");
@@ -344,4 +353,114 @@ fn a_folder_named_by_the_user_comes_first_and_must_be_what_it_says() {
     assert_eq!(found.rows[0].rule, "override");
     let told = format!("-DFETCHCONTENT_SOURCE_DIR_FMT={}", folder.display());
     assert!(found.cmake_args.contains(&told), "{:?}", found.cmake_args);
+}
+
+/// A folder that looks like MLX's tree and wants fmt from this git repository.
+fn tree_wanting_fmt_from(folder: &Path, url: &str) -> declared::Declarations {
+    let text = format!(
+        "FetchContent_Declare(fmt GIT_REPOSITORY {url} GIT_TAG 12.1.0 EXCLUDE_FROM_ALL)\n\
+         FetchContent_Declare(json URL {url}/json.tar.xz)\n"
+    );
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("CMakeLists.txt"), text).unwrap();
+    declared::Declarations::read(folder).unwrap()
+}
+
+fn git(folder: &Path, args: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+    let git = std::process::Command::new("git")
+        .args(identity)
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(git.status.success(), "{git:?}");
+}
+
+#[test]
+fn what_neither_the_system_nor_pypi_has_is_fetched_once_and_kept() {
+    let mut machine = Machine::new();
+    machine.system.prefixes.clear();
+    let upstream = machine.bin.join("fmt.git");
+    std::fs::create_dir_all(upstream.join("include/fmt")).unwrap();
+    let header = upstream.join("include/fmt/format.h");
+    std::fs::write(&header, "// headers\n").unwrap();
+    std::fs::write(
+        upstream.join("include/fmt/base.h"),
+        "#define FMT_VERSION 120100\n",
+    )
+    .unwrap();
+    git(&upstream, &["init", "-q"]);
+    git(&upstream, &["add", "."]);
+    git(&upstream, &["commit", "-qm", "one"]);
+    git(&upstream, &["tag", "12.1.0"]);
+    let url = format!("file://{}", upstream.display());
+    let declared = tree_wanting_fmt_from(&machine.bin.join("mlx"), &url);
+    let config = Config::load(&machine.layout).unwrap();
+    let resolve = || {
+        let (system, layout) = (&machine.system, &machine.layout);
+        let all = third_party::resolve_on(system, layout, &config, &options(), real(), &declared);
+        all.unwrap().rows
+    };
+    let rows = resolve();
+    let fmt = rows[0].as_ref().unwrap();
+    assert_eq!(
+        (fmt.rule.as_str(), fmt.version.as_str()),
+        ("fetched", "12.1.0")
+    );
+    // json's archive is not there: its lack says so, and is not the end of the others.
+    let (name, lack) = rows[1].as_ref().unwrap_err();
+    assert_eq!(name, "json");
+    assert!(lack.why.contains("fetching"), "{}", lack.why);
+    // The repository is gone; what was fetched stays.
+    std::fs::remove_dir_all(&upstream).unwrap();
+    assert_eq!(resolve()[0].as_ref().unwrap().rule, "fetched");
+}
+
+#[test]
+fn a_fetch_that_fails_says_why_and_leaves_nothing() {
+    let mut machine = Machine::new();
+    machine.system.prefixes.clear();
+    let url = format!("file://{}", machine.bin.join("no-such.git").display());
+    let declared = tree_wanting_fmt_from(&machine.bin.join("mlx"), &url);
+    let config = Config::load(&machine.layout).unwrap();
+    let (system, layout) = (&machine.system, &machine.layout);
+    let all = third_party::resolve_on(system, layout, &config, &options(), real(), &declared);
+    let rows = all.unwrap().rows;
+    let why = |at: usize| rows[at].as_ref().unwrap_err().1.why.clone();
+    assert!(
+        why(0).contains("fatal:") && why(0).contains("no-such.git"),
+        "{}",
+        why(0)
+    );
+    assert!(why(1).contains("not tried"), "{}", why(1));
+    assert!(!layout.third_party().join("fetched").exists());
+    assert_eq!(std::fs::read_dir(layout.scratch()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_unfinished_python_environment_is_made_again_and_a_failed_one_is_never_used() {
+    let machine = Machine::new();
+    let python = python::find(&System::detect(), false).unwrap();
+    let wanted = |requirement: &str| {
+        venv::ensure(
+            &machine.layout,
+            &python,
+            &[requirement.to_string()],
+            &Silent,
+        )
+    };
+    let first = wanted("nanobind==2.12.0").unwrap();
+    let config = first.file("nanobind/cmake/nanobind-config.cmake").unwrap();
+    // As a kill leaves it: files missing, and no stamp.
+    std::fs::remove_file(&config).unwrap();
+    first.distrust();
+    let again = wanted("nanobind==2.12.0").unwrap();
+    assert_eq!(first, again);
+    assert!(config.is_file());
+    let error = wanted("nanobind==0.0.0.0").unwrap_err();
+    assert_eq!(error.kind(), Kind::Environment);
+    assert!(error.to_string().contains("nanobind==0.0.0.0"), "{error}");
+    assert!(error.hints().iter().any(|hint| hint.contains("network")));
+    assert!(wanted("nanobind==0.0.0.0").is_err());
 }

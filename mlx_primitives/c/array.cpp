@@ -33,8 +33,8 @@ size_t bytes_of(const mx::Shape& shape, mx::Dtype dtype) {
 void check_size(size_t given, size_t wanted) {
   if (given != wanted) {
     throw std::invalid_argument(
-        "argument 'size' is " + std::to_string(given) + " bytes, the array has " +
-        std::to_string(wanted));
+        "argument 'size' is " + std::to_string(given) +
+        " bytes, the array has " + std::to_string(wanted));
   }
 }
 
@@ -60,12 +60,15 @@ int mlx_fork_array_from_bytes(
     const auto type = dtype_in(dtype);
     auto dimensions = shape_in(shape, ndim);
     check_size(size, bytes_of(dimensions, type));
-    auto buffer = mx::allocator::malloc(size);
     if (size > 0) {
-      std::memcpy(
-          buffer.raw_ptr(), &pointed(static_cast<const char*>(bytes), "bytes"), size);
+      pointed(static_cast<const char*>(bytes), "bytes");
     }
-    out(result, mx::array(buffer, std::move(dimensions), type));
+    auto buffer = mx::allocator::malloc(size);
+    mx::array array(buffer, std::move(dimensions), type);
+    if (size > 0) {
+      std::memcpy(buffer.raw_ptr(), bytes, size);
+    }
+    out(result, std::move(array));
   });
 }
 

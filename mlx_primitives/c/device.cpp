@@ -114,9 +114,8 @@ int mlx_fork_device_count(int* result, mlx_fork_device device) {
 
 int mlx_fork_default_device(mlx_fork_device* result) {
   return guarded([&] {
-    pointed(result, "result") = mx::default_device() == mx::Device::gpu
-        ? MLX_FORK_GPU
-        : MLX_FORK_CPU;
+    pointed(result, "result") =
+        mx::default_device() == mx::Device::gpu ? MLX_FORK_GPU : MLX_FORK_CPU;
   });
 }
 

@@ -19,11 +19,12 @@ namespace mx = mlx::core;
 // Keeps the text for mlx_fork_last_error() and tells the error handler.
 void report(const char* message) noexcept;
 
-// What makes the loaded libmlx another one than this was built for; "" if nothing.
+// What makes the loaded libmlx another one than this was built for; "" if
+// nothing.
 const std::string& incompatibility();
 
-// Runs `f`; its exceptions become the return code 1 and a report. Nothing runs on
-// a libmlx of another version: its objects may be laid out otherwise.
+// Runs `f`; its exceptions become the return code 1 and a report. Nothing runs
+// on a libmlx of another version: its objects may be laid out otherwise.
 template <typename F>
 int guarded(F&& f) noexcept {
   try {

@@ -1,22 +1,24 @@
-/* The C API of mlx-fork: the fused primitives, and as many of MLX's own operations
- * as it takes to compute the same results from them. Not a general C API: that is
- * mlx-c, whose handles these are.
+/* The C API of mlx-fork: the fused primitives, and as many of MLX's own
+ * operations as it takes to compute the same results from them. Not a general C
+ * API: that is mlx-c, whose handles these are.
  *
- * With mlx-c: include mlx-c's headers before this one. A handle made by either can
- * be given to the other as long as both use the same libmlx.
+ * With mlx-c: include mlx-c's headers before this one. A handle made by either
+ * can be given to the other as long as both use the same libmlx.
  *
- * Results: every function that returns int returns 0 when it succeeded. Otherwise the
- * error handler was called, mlx_fork_last_error() is the text, and `*result` is as it was.
+ * Results: every function that returns int returns 0 when it succeeded.
+ * Otherwise the error handler was called, mlx_fork_last_error() is the text,
+ * and `*result` is as it was.
  *
- * Ownership: `result` points to an empty handle ({NULL}), which becomes a new array for
- * mlx_fork_array_free(), or to a live one, which is replaced. Arguments stay the caller's.
- * An optional array is absent when its handle is empty. An optional number is absent when 0.
+ * Ownership: `result` points to an empty handle ({NULL}), which becomes a new
+ * array for mlx_fork_array_free(), or to a live one, which is replaced.
+ * Arguments stay the caller's. An optional array is absent when its handle is
+ * empty. An optional number is absent when 0.
  *
- * Computation is lazy as everywhere in MLX: wrong shapes, types and modes are reported by
- * the operation, failures while computing by mlx_fork_array_eval().
+ * Computation is lazy as everywhere in MLX: wrong shapes, types and modes are
+ * reported by the operation, failures while computing by mlx_fork_array_eval().
  *
- * A library holds only the functions whose features the MLX has against which it was built:
- * to serve all builds, look functions up at run time (dlsym).
+ * A library holds only the functions whose features the MLX has against which
+ * it was built: to serve all builds, look functions up at run time (dlsym).
  */
 
 #ifndef MLX_FORK_H
@@ -95,9 +97,9 @@ MLX_FORK_API const char* mlx_fork_id(void);
 MLX_FORK_API const char* mlx_fork_mlx_version(void);
 
 /**
- * Checks that the libmlx that is loaded is the one this was built for: its version is
- * that of the headers, and its fork id is mlx_fork_id(). On any difference every
- * function that computes fails with the same error.
+ * Checks that the libmlx that is loaded is the one this was built for: its
+ * version is that of the headers, and its fork id is mlx_fork_id(). On any
+ * difference every function that computes fails with the same error.
  */
 MLX_FORK_API int mlx_fork_check(void);
 
@@ -124,8 +126,8 @@ MLX_FORK_API int mlx_fork_default_device(mlx_fork_device* result);
 MLX_FORK_API int mlx_fork_set_default_device(mlx_fork_device device);
 
 /**
- * What MLX tells of a device, one "key=value" a line, sorted by key. The text is valid
- * until the next call on this thread.
+ * What MLX tells of a device, one "key=value" a line, sorted by key. The text
+ * is valid until the next call on this thread.
  */
 MLX_FORK_API int mlx_fork_device_info(
     const char** result,
@@ -197,18 +199,14 @@ MLX_FORK_API int
 mlx_fork_sum(mlx_array* result, mlx_array a, int axis, bool keepdims);
 
 /** Inserts an axis of length 1. */
-MLX_FORK_API int
-mlx_fork_expand_dims(mlx_array* result, mlx_array a, int axis);
+MLX_FORK_API int mlx_fork_expand_dims(mlx_array* result, mlx_array a, int axis);
 
 /** Removes an axis of length 1. */
 MLX_FORK_API int mlx_fork_squeeze(mlx_array* result, mlx_array a, int axis);
 
 /** The same elements in another shape; one dimension may be -1. */
-MLX_FORK_API int mlx_fork_reshape(
-    mlx_array* result,
-    mlx_array a,
-    const int* shape,
-    size_t ndim);
+MLX_FORK_API int
+mlx_fork_reshape(mlx_array* result, mlx_array a, const int* shape, size_t ndim);
 
 /** The same elements with their axes in the order `axes`, not copied. */
 MLX_FORK_API int mlx_fork_transpose(
@@ -228,7 +226,8 @@ MLX_FORK_API int mlx_fork_broadcast_to(
 MLX_FORK_API int
 mlx_fork_take(mlx_array* result, mlx_array a, mlx_array indices, int axis);
 
-/** mlx::core::quantized_matmul; `biases` is optional, so are `group_size` and `bits`. */
+/** mlx::core::quantized_matmul; `biases` is optional, so are `group_size` and
+ * `bits`. */
 MLX_FORK_API int mlx_fork_quantized_matmul(
     mlx_array* result,
     mlx_array x,
@@ -240,7 +239,8 @@ MLX_FORK_API int mlx_fork_quantized_matmul(
     int bits,
     const char* mode);
 
-/** mlx::core::gather_qmm; `biases` and both `indices` are optional, so are the numbers. */
+/** mlx::core::gather_qmm; `biases` and both `indices` are optional, so are the
+ * numbers. */
 MLX_FORK_API int mlx_fork_gather_qmm(
     mlx_array* result,
     mlx_array x,
@@ -255,20 +255,22 @@ MLX_FORK_API int mlx_fork_gather_qmm(
     const char* mode,
     bool sorted_indices);
 
-/* --- Fused primitives ------------------------------------------------------ */
+/* --- Fused primitives ------------------------------------------------------
+ */
 
 /**
- * The path that the last evaluation of a primitive took, by the primitive's name such
- * as "gather_qmm_swiglu".
+ * The path that the last evaluation of a primitive took, by the primitive's
+ * name such as "gather_qmm_swiglu".
  */
 MLX_FORK_API int mlx_fork_last_path(mlx_fork_path* result, const char* op);
 
 /**
- * activation(x @ gate) * (x @ up), with the experts' quantized weights chosen by indices.
- * Shapes, types and defaults as for mlx::core::gather_qmm: weights (E, N, K*bits/32)
- * uint32 with `transpose`, (E, K, N*bits/32) without; result (..., M, N).
- * Optional: both `biases` (mode "affine" needs them), both `indices`, the numbers.
- * `mode`: "affine", "mxfp4", "mxfp8", "nvfp4". `activation`: "silu", "gelu_approx".
+ * activation(x @ gate) * (x @ up), with the experts' quantized weights chosen
+ * by indices. Shapes, types and defaults as for mlx::core::gather_qmm: weights
+ * (E, N, K*bits/32) uint32 with `transpose`, (E, K, N*bits/32) without; result
+ * (..., M, N). Optional: both `biases` (mode "affine" needs them), both
+ * `indices`, the numbers. `mode`: "affine", "mxfp4", "mxfp8", "nvfp4".
+ * `activation`: "silu", "gelu_approx".
  */
 MLX_FORK_API int mlx_fork_gather_qmm_swiglu(
     mlx_array* result,
@@ -290,7 +292,8 @@ MLX_FORK_API int mlx_fork_gather_qmm_swiglu(
     mlx_stream stream);
 
 /**
- * Each of k chosen experts' products, weighted and summed: h (..., k, K), rhs_indices
+ * Each of k chosen experts' products, weighted and summed: h (..., k, K),
+ * rhs_indices
  * (..., k), weights (..., k) -> (..., N); quantized weights as for gather_qmm.
  * Optional: `biases` (mode "affine" needs them), the numbers.
  * `accumulate`: "exact", "fma", "no_fma", "fp32", "fp32_no_fma", "native".

@@ -1,13 +1,13 @@
 // MLX's own operations, as far as the fused primitives are composed of them.
 
+#include "mlx/ops.h"
 #include "dtype.h"
 #include "internal.h"
-#include "mlx/ops.h"
 
 using namespace mlx_fork;
 
-#define UNARY(NAME)                                       \
-  int mlx_fork_##NAME(mlx_array* result, mlx_array a) {   \
+#define UNARY(NAME)                                             \
+  int mlx_fork_##NAME(mlx_array* result, mlx_array a) {         \
     return guarded([&] { out(result, mx::NAME(in(a, "a"))); }); \
   }
 
@@ -17,8 +17,8 @@ UNARY(negative)
 UNARY(sigmoid)
 UNARY(tanh)
 
-#define BINARY(NAME)                                                     \
-  int mlx_fork_##NAME(mlx_array* result, mlx_array a, mlx_array b) {     \
+#define BINARY(NAME)                                                        \
+  int mlx_fork_##NAME(mlx_array* result, mlx_array a, mlx_array b) {        \
     return guarded([&] { out(result, mx::NAME(in(a, "a"), in(b, "b"))); }); \
   }
 
@@ -29,8 +29,7 @@ BINARY(divide)
 BINARY(power)
 
 int mlx_fork_astype(mlx_array* result, mlx_array a, mlx_fork_dtype dtype) {
-  return guarded(
-      [&] { out(result, mx::astype(in(a, "a"), dtype_in(dtype))); });
+  return guarded([&] { out(result, mx::astype(in(a, "a"), dtype_in(dtype))); });
 }
 
 int mlx_fork_sum(mlx_array* result, mlx_array a, int axis, bool keepdims) {
@@ -78,14 +77,9 @@ int mlx_fork_broadcast_to(
   });
 }
 
-int mlx_fork_take(
-    mlx_array* result,
-    mlx_array a,
-    mlx_array indices,
-    int axis) {
-  return guarded([&] {
-    out(result, mx::take(in(a, "a"), in(indices, "indices"), axis));
-  });
+int mlx_fork_take(mlx_array* result, mlx_array a, mlx_array indices, int axis) {
+  return guarded(
+      [&] { out(result, mx::take(in(a, "a"), in(indices, "indices"), axis)); });
 }
 
 int mlx_fork_quantized_matmul(

@@ -1,5 +1,5 @@
-// The Python module of the extension: refuses what it does not fit, then defines
-// the functions that the fork defines in mlx.core.
+// The Python module of the extension: refuses what it does not fit, then
+// defines the functions that the fork defines in mlx.core.
 
 #include <nanobind/nanobind.h>
 

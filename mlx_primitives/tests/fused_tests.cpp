@@ -1,6 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 
 #include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 
@@ -12,7 +13,7 @@
 
 using namespace mlx::core;
 
-TEST_CASE("test fused build id") {
+TEST_CASE("test fused build id is the same under both names") {
   CHECK_EQ(std::string(mlx_fork_build_id()), fused::build_id());
 }
 

@@ -1,3 +1,320 @@
 // Copyright © 2026 The mlx-fork authors
 
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
 #include "doctest/doctest.h"
+
+#include "mlx/export.h"
+#include "mlx/fused/composition.h"
+#include "mlx/fused/gather_qmm_swiglu.h"
+#include "mlx/fused/path.h"
+#include "mlx/mlx.h"
+
+using namespace mlx::core;
+
+namespace {
+
+const Device device = Device::cpu;
+
+struct Composed {
+  Composed() {
+    fused::force_composition(true);
+  }
+  ~Composed() {
+    fused::force_composition(false);
+  }
+};
+
+struct Quantized {
+  array w;
+  array scales;
+  std::optional<array> biases;
+
+  Quantized(
+      const Shape& shape,
+      Dtype dtype,
+      const std::string& mode,
+      uint64_t seed)
+      : w(0u), scales(0.0f) {
+    auto values =
+        random::normal(shape, float32, 0.0f, 1.0f, random::key(seed), device);
+    auto parts = quantize(
+        astype(values, dtype, device),
+        std::nullopt,
+        std::nullopt,
+        mode,
+        std::nullopt,
+        device);
+    w = parts[0];
+    scales = parts[1];
+    if (parts.size() > 2) {
+      biases = parts[2];
+    }
+  }
+};
+
+// A matrix whose product with (1, 0, ..., 0), 32 long, is `values`.
+Quantized constant_rows(const array& values) {
+  int n = values.size();
+  Quantized q({1, 64}, float32, "affine", 0);
+  q.w = zeros({n, 4}, uint32, device);
+  q.biases = reshape(values, {n, 1}, device);
+  q.scales = zeros_like(*q.biases, device);
+  return q;
+}
+
+array unit(Dtype dtype) {
+  auto first = equal(arange(0, 32, device), array(0), device);
+  return astype(first, dtype, device);
+}
+
+bool same_bits(const array& a, const array& b) {
+  return a.dtype() == b.dtype() && array_equal(a, b, true, device).item<bool>();
+}
+
+} // namespace
+
+TEST_CASE("test gather_qmm_swiglu rounds every step") {
+  for (auto dtype : {float32, float16, bfloat16}) {
+    auto g = astype(
+        random::normal({512}, float32, 0.0f, 4.0f, random::key(0), device),
+        dtype,
+        device);
+    auto u = astype(
+        random::normal({512}, float32, 0.0f, 1.0f, random::key(1), device),
+        dtype,
+        device);
+    auto gate = constant_rows(g);
+    auto up = constant_rows(u);
+    auto out = gather_qmm_swiglu(
+        unit(dtype),
+        gate.w,
+        gate.scales,
+        gate.biases,
+        up.w,
+        up.scales,
+        up.biases,
+        std::nullopt,
+        std::nullopt,
+        true,
+        32,
+        4,
+        "affine",
+        "silu",
+        false,
+        device);
+    CHECK_EQ(out.dtype(), dtype);
+
+    auto round = [&](float v) {
+      if (dtype == float16) {
+        return static_cast<float>(static_cast<float16_t>(v));
+      }
+      return dtype == bfloat16 ? static_cast<float>(static_cast<bfloat16_t>(v))
+                               : v;
+    };
+    g = astype(g, float32, device);
+    u = astype(u, float32, device);
+    out = astype(out, float32, device);
+    eval(g, u, out);
+    int wrong = 0;
+    for (int i = 0; i < 512; ++i) {
+      float gi = g.data<float>()[i];
+      float e = round(std::exp(std::abs(gi)));
+      float y = round(1.0f / round(1.0f + e));
+      float s = gi < 0 ? y : round(1.0f - y);
+      float want = round(round(gi * s) * u.data<float>()[i]);
+      wrong += want != out.data<float>()[i];
+    }
+    CHECK_EQ(wrong, 0);
+  }
+}
+
+TEST_CASE("test gather_qmm_swiglu kernel and composition agree") {
+  auto s = device;
+  for (std::string mode : {"affine", "mxfp4", "mxfp8", "nvfp4"}) {
+    for (std::string activation : {"silu", "gelu_approx"}) {
+      Quantized gate({4, 96, 128}, float32, mode, 0);
+      Quantized up({4, 96, 128}, float32, mode, 1);
+      auto x =
+          random::normal({3, 2, 128}, float32, 0.0f, 0.1f, random::key(2), s);
+      auto run = [&](std::optional<array> lhs, std::optional<array> rhs) {
+        auto out = gather_qmm_swiglu(
+            x,
+            gate.w,
+            gate.scales,
+            gate.biases,
+            up.w,
+            up.scales,
+            up.biases,
+            lhs,
+            rhs,
+            true,
+            std::nullopt,
+            std::nullopt,
+            mode,
+            activation,
+            false,
+            s);
+        eval(out);
+        return out;
+      };
+      for (auto& [lhs, rhs] :
+           std::vector<std::pair<std::optional<array>, std::optional<array>>>{
+               {std::nullopt, array({3, 0, 1})},
+               {array({2, 2, -1, 3}), array({0, 4, 1, 1})},
+               {array({int64_t{2}, int64_t{1} << 32}), array({3, 3})},
+               {array({0, 2}, {2, 1}), array({1, 1, 3})}}) {
+        auto kernel = run(lhs, rhs);
+        CHECK_EQ(fused::last_path("gather_qmm_swiglu"), fused::Path::general);
+        Composed composed;
+        auto composition = run(lhs, rhs);
+        CHECK_EQ(
+            fused::last_path("gather_qmm_swiglu"), fused::Path::composition);
+        CHECK_EQ(kernel.shape(), composition.shape());
+        CHECK(allclose(kernel, composition, 1e-4, 1e-4, true, s).item<bool>());
+      }
+    }
+  }
+}
+
+TEST_CASE("test gather_qmm_swiglu composition has the bits of the kernel") {
+  // Products without rounding, so that only the steps after them count.
+  for (auto dtype : {float32, float16, bfloat16}) {
+    auto value = [&](int seed, float size) {
+      auto v =
+          random::normal({512}, float32, 0.0f, size, random::key(seed), device);
+      return astype(v, dtype, device);
+    };
+    auto gate = constant_rows(value(0, 4.0f));
+    auto up = constant_rows(value(1, 1.0f));
+    auto run = [&]() {
+      auto out = gather_qmm_swiglu(
+          unit(dtype),
+          gate.w,
+          gate.scales,
+          gate.biases,
+          up.w,
+          up.scales,
+          up.biases,
+          std::nullopt,
+          std::nullopt,
+          true,
+          32,
+          4,
+          "affine",
+          "silu",
+          false,
+          device);
+      eval(out);
+      return out;
+    };
+    auto kernel = run();
+    Composed composed;
+    auto composition = run();
+    if (dtype == float32) {
+      // As far as the two exps agree.
+      CHECK(allclose(kernel, composition, 1e-6, 0, false, device).item<bool>());
+    } else {
+      CHECK(same_bits(kernel, composition));
+    }
+  }
+}
+
+TEST_CASE("test gather_qmm_swiglu exports by name and state") {
+  Quantized gate({4, 96, 128}, float32, "affine", 0);
+  Quantized up({4, 96, 128}, float32, "affine", 1);
+  auto x = random::normal({2, 1, 128}, random::key(2), device);
+  auto fun = [&](std::vector<array> args) -> std::vector<array> {
+    return {gather_qmm_swiglu(
+        args[0],
+        gate.w,
+        gate.scales,
+        gate.biases,
+        up.w,
+        up.scales,
+        up.biases,
+        std::nullopt,
+        args[1],
+        true,
+        64,
+        4,
+        "affine",
+        "gelu_approx",
+        true,
+        device)};
+  };
+  auto rhs = array({1, 3});
+  auto path = std::filesystem::temp_directory_path()
+                  .append("gather_qmm_swiglu.mlxfn")
+                  .string();
+  export_function(path, fun, {x, rhs});
+  auto imported = import_function(path)({x, rhs})[0];
+  CHECK(same_bits(imported, fun({x, rhs})[0]));
+  CHECK_EQ(std::string(fun({x, rhs})[0].primitive().name()), "GatherQMMSwiGLU");
+}
+
+TEST_CASE("test gather_qmm_swiglu equivalence tells its parameters apart") {
+  Quantized gate({4, 128, 128}, float32, "affine", 0);
+  auto x = ones({2, 1, 128}, float32, device);
+  auto rhs = array({1, 3});
+  auto make = [&](bool transpose, const std::string& activation, bool sorted) {
+    return gather_qmm_swiglu(
+        x,
+        gate.w,
+        gate.scales,
+        gate.biases,
+        gate.w,
+        gate.scales,
+        gate.biases,
+        std::nullopt,
+        rhs,
+        transpose,
+        64,
+        4,
+        "affine",
+        activation,
+        sorted,
+        device);
+  };
+  auto a = make(true, "silu", false);
+  CHECK(a.primitive().is_equivalent(make(true, "silu", false).primitive()));
+  CHECK_FALSE(
+      a.primitive().is_equivalent(make(false, "silu", false).primitive()));
+  CHECK_FALSE(a.primitive().is_equivalent(
+      make(true, "gelu_approx", false).primitive()));
+  CHECK_FALSE(
+      a.primitive().is_equivalent(make(true, "silu", true).primitive()));
+}
+
+TEST_CASE("test gather_qmm_swiglu refuses what does not fit") {
+  Quantized gate({4, 96, 128}, float32, "affine", 0);
+  auto x = ones({2, 1, 128}, float32, device);
+  auto call = [&](const array& x, const std::string& mode) {
+    return gather_qmm_swiglu(
+        x,
+        gate.w,
+        gate.scales,
+        gate.biases,
+        gate.w,
+        gate.scales,
+        gate.biases,
+        std::nullopt,
+        array({0, 1}),
+        true,
+        64,
+        4,
+        mode,
+        "silu",
+        false,
+        device);
+  };
+  CHECK_NOTHROW(call(x, "affine"));
+  CHECK_THROWS_AS(call(x, "int4"), std::invalid_argument);
+  CHECK_THROWS_AS(call(x, "mxfp4"), std::invalid_argument);
+  CHECK_THROWS_AS(
+      call(ones({2, 1, 64}, float32, device), "affine"), std::invalid_argument);
+}

@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::process::Command;
 
 const HEAD: &str =
-    "//! Generated from mlx_primitives/c/mlx_fork.h by `cargo xtask setup-mlx`; do not edit.";
+    "//! Generated from mlx_primitives/c/mlx_fork.h by `cargo xtask bindings`; do not edit.";
 
 /// The header that the bindings are made from.
 pub fn header(layout: &Layout) -> PathBuf {

@@ -159,6 +159,21 @@ fn target_os() -> &'static str {
     }
 }
 
+/// Has ninja run one rule.
+pub fn ninja(program: &Tool, scratch: &Path) -> Checked {
+    let folder = scratch.join("ninja");
+    std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    write(&folder.join("in"), "one rule\n")?;
+    let rules = "rule copy\n  command = cp $in $out\nbuild out: copy in\n";
+    write(&folder.join("build.ninja"), rules)?;
+    let command = Command::new(&program.path).arg("-C").arg(&folder);
+    ran("it can't run a rule", command)?;
+    match folder.join("out").is_file() {
+        true => Ok(()),
+        false => Err("it says that it ran a rule, and did not".into()),
+    }
+}
+
 /// The programs of a cmake check.
 #[derive(Debug, Clone, Copy)]
 pub struct Cmake<'a> {

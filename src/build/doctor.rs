@@ -199,17 +199,26 @@ impl Doctor<'_> {
             Need::Compiler,
             |tool| checks::cxx(tool, scratch),
         );
-        let project = self.project(survey);
-        for (what, found, need) in [
-            ("cmake", &survey.cmake, Need::Cmake),
-            ("ninja", &survey.ninja, Need::Ninja),
-        ] {
-            let over = passed_over(survey, what);
-            let tried = format!("built a project of one file{over}");
-            self.tool(what, found, &tried, need, |_| match (&project, what) {
-                (Err((whose, why)), what) if *whose == what => Err(why.clone()),
-                _ => Ok(()),
-            });
+        let ran = format!("ran a rule{}", passed_over(survey, "ninja"));
+        self.tool("ninja", &survey.ninja, &ran, Need::Ninja, |tool| {
+            checks::ninja(tool, scratch)
+        });
+        let sound = self.rows.iter().all(|row| row.fitness == Fitness::Fit);
+        match &survey.cmake {
+            Ok(cmake) if !sound => {
+                let why = "can't be judged until what stands above it is mended".into();
+                let needs = BTreeSet::new();
+                self.push(tool_row("cmake", cmake, ""), Some(Lack { why, needs }));
+            }
+            found => {
+                let built = format!(
+                    "built a project of one file{}",
+                    passed_over(survey, "cmake")
+                );
+                self.tool("cmake", found, &built, Need::Cmake, |_| {
+                    project(survey, scratch)
+                });
+            }
         }
         self.launcher(survey);
         if let Some((python, nanobind)) = &survey.python {
@@ -243,34 +252,6 @@ impl Doctor<'_> {
             row.note = format!("{}; {hints}", error.what());
             self.push(row, None);
         }
-    }
-
-    /// Builds a project with what was found; whose fault it is when that fails.
-    fn project(&self, survey: &Survey) -> Result<(), (&'static str, String)> {
-        let (Ok(cmake), Ok(ninja), Ok(cc), Ok(cxx)) =
-            (&survey.cmake, &survey.ninja, &survey.cc, &survey.cxx)
-        else {
-            return Ok(());
-        };
-        if checks::cxx(cxx, self.scratch).is_err() {
-            // The compiler's own row says it; cmake can't be judged with a broken one.
-            return Ok(());
-        }
-        let launcher = survey
-            .launcher
-            .as_ref()
-            .and_then(|found| found.as_ref().ok());
-        let programs = Cmake {
-            cmake: &cmake.path,
-            ninja: &ninja.path,
-            cc: &cc.path,
-            cxx: &cxx.path,
-            launcher: launcher.map(|tool| tool.path.as_path()),
-        };
-        programs.project(self.scratch).map_err(|why| {
-            let ninjas = why.contains(&ninja.path.display().to_string());
-            (if ninjas { "ninja" } else { "cmake" }, why)
-        })
     }
 
     fn launcher(&mut self, survey: &Survey) {
@@ -346,6 +327,26 @@ impl Doctor<'_> {
             self.push(empty_row(&name), Some(lack));
         }
     }
+}
+
+/// Builds a project with what was found.
+fn project(survey: &Survey, scratch: &Path) -> Checked {
+    let path = |found: &Found| match found {
+        Ok(tool) => Ok(tool.path.clone()),
+        Err(lack) => Err(lack.why.clone()),
+    };
+    let launcher = match &survey.launcher {
+        Some(found) => Some(path(found)?),
+        None => None,
+    };
+    let programs = Cmake {
+        cmake: &path(&survey.cmake)?,
+        ninja: &path(&survey.ninja)?,
+        cc: &path(&survey.cc)?,
+        cxx: &path(&survey.cxx)?,
+        launcher: launcher.as_deref(),
+    };
+    programs.project(scratch)
 }
 
 fn cmake_of(tools: &Tools) -> Cmake<'_> {

@@ -11,10 +11,11 @@ use crate::ui::Ui;
 use super::files::{content_key, files_below};
 use super::options::Options;
 use super::project::Project;
-use super::sides::{Build, Side};
+use super::sides::Build;
 use super::stamp::{Inputs, Stamp};
 use super::tools::{Tools, file_key};
 use super::{prefix, wheel};
+use crate::side::Side;
 
 /// The MLX that the extension is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub enum Against {
     /// PyPI's wheel of this release.
     Wheel(String),
 }
+
+/// The input of the stamp that says where the MLX of the extension is imported from.
+pub const MLX_PYTHON: &str = "the folder of MLX's Python package";
 
 /// An MLX that is there.
 #[derive(Debug, Clone)]
@@ -95,7 +99,9 @@ pub fn extension(
         format!("-DCMAKE_PREFIX_PATH={}", mlx.prefix.display()),
         format!("-DCMAKE_INSTALL_PREFIX={}", prefix.display()),
     ];
-    let mut compiled_against = Inputs::default().with("MLX", installed_key(&mlx.prefix)?);
+    let mut compiled_against = Inputs::default()
+        .with("MLX", installed_key(&mlx.prefix)?)
+        .with(MLX_PYTHON, mlx.python.to_string_lossy());
     match (options.python, &tools.python) {
         (true, Some(python)) => {
             args.push("-DMLX_FORK_PYTHON=ON".into());

@@ -6,53 +6,50 @@ use std::path::{Path, PathBuf};
 
 use libloading::{Library, Symbol};
 
-use super::system::{System, subfolders};
+use super::system::{System, entries};
 
-/// Files that may be libclang, the user's first, then the newest.
-pub fn candidates(system: &System) -> Vec<PathBuf> {
+/// The folders that may hold libclang.
+pub fn folders(system: &System) -> Vec<PathBuf> {
     let mut folders = Vec::new();
+    if let Some(named) = &system.libclang {
+        folders.push(named.clone());
+    }
     for folder in system.libraries() {
-        folders.extend(
-            subfolders(&folder)
-                .into_iter()
-                .filter(|sub| {
-                    let name = sub.file_name().unwrap_or_default().to_string_lossy();
-                    name.starts_with("llvm")
-                })
-                .map(|llvm| llvm.join("lib")),
-        );
+        let llvms = entries(&folder, |name| name.starts_with("llvm"));
+        folders.extend(llvms.iter().map(|llvm| llvm.join("lib")));
         folders.push(folder);
     }
     if system.macos {
+        let xcode =
+            "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain";
         folders.push("/Library/Developer/CommandLineTools/usr/lib".into());
-        folders.push(
-            "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib"
-                .into(),
-        );
+        folders.push(Path::new(xcode).join("usr/lib"));
     }
-    let mut found: Vec<PathBuf> = folders.iter().flat_map(|f| libraries_in(f)).collect();
+    folders
+}
+
+/// Files that may be libclang, the user's first, then the newest.
+pub fn candidates(system: &System) -> Vec<PathBuf> {
+    let folders = folders(system);
+    let (named, usual) = folders.split_at(usize::from(system.libclang.is_some()));
+    let mut found: Vec<PathBuf> = usual.iter().flat_map(|f| libraries_in(f)).collect();
     found.sort_by_key(|path| std::cmp::Reverse(llvm_version(path)));
-    let named = match &system.libclang {
-        Some(folder) if folder.is_dir() => libraries_in(folder),
-        Some(file) => vec![file.clone()],
-        None => Vec::new(),
-    };
-    named.into_iter().chain(found).collect()
+    let named = named.iter().flat_map(|path| match path.is_dir() {
+        true => libraries_in(path),
+        false => vec![path.clone()],
+    });
+    named.chain(found).collect()
 }
 
 fn libraries_in(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map(|entries| entries.flatten().map(|e| e.path()).collect())
-        .unwrap_or_default();
-    found.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+    entries(folder, |name| {
         // libclang-14.so.14, but neither libclang-cpp.so nor libclang_rt.
-        let rest = name.strip_prefix("libclang").unwrap_or_default();
+        let Some(rest) = name.strip_prefix("libclang") else {
+            return false;
+        };
         let rest = rest.trim_start_matches(|c: char| c == '-' || c == '.' || c.is_ascii_digit());
         rest.starts_with("so") || rest == "dylib"
-    });
-    found.sort();
-    found
+    })
 }
 
 /// The numbers of a path, for `llvm-18` before `llvm-14`.

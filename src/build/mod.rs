@@ -37,6 +37,6 @@ mod wheels;
 pub use c_api::{Step, c_api};
 pub use extension::{Against, Installed, extension};
 pub use options::{LauncherChoice, Options};
-pub use sides::{Build, Side, SideInput, Sides, stock_and_fork};
+pub use sides::{Build, SideInput, Sides, stock_and_fork};
 pub use third_party::ThirdParty;
 pub use tools::{Origin, Tool, Tools};

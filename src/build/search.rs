@@ -126,8 +126,9 @@ pub fn fingerprint(system: &System, options: &Options, nanobind: Option<&str>) -
         "python3",
     ];
     let programs = names.iter().flat_map(|name| system.programs(name));
-    let libclangs = libclang::candidates(system).into_iter();
-    let files: Vec<String> = programs.chain(libclangs).map(|p| file_key(&p)).collect();
+    // The folders' times, and not what is in them: listing /usr/lib takes longer than all the rest.
+    let folders = libclang::folders(system);
+    let files: Vec<String> = programs.chain(folders).map(|p| file_key(&p)).collect();
     format!(
         "{:?} {nanobind:?} {:?} {:?} {:?} {CMAKE_WHEEL} {NINJA_WHEEL} {LIBCLANG_WHEEL} {}",
         options.launcher,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::error::{Kind, Result};
 use crate::layout::Layout;
+use crate::side::Side;
 use crate::ui::Ui;
 
 use super::options::Options;
@@ -18,28 +19,6 @@ use super::tools::Tools;
 
 /// The series touches few files of MLX; more than these compiled again is worth a look.
 const EXPECTED_UPSTREAM: usize = 3;
-
-/// Which build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// MLX as it is.
-    Stock,
-    /// MLX with our primitives.
-    Fork,
-    /// Our primitives beside an MLX that was there already.
-    Extension,
-}
-
-impl Side {
-    /// `stock`, `fork` or `extension`, as in the prefix, the stamps and the logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Stock => "stock",
-            Side::Fork => "fork",
-            Side::Extension => "extension",
-        }
-    }
-}
 
 /// What one side is made from.
 #[derive(Debug, Clone)]

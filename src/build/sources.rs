@@ -1,6 +1,7 @@
 //! The table of third-party sources: for each, where the system keeps it and how MLX's cmake
 //! is pointed there. What has no form that FetchContent takes gets a small wrapper folder.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::files::{link, replace};
@@ -371,9 +372,14 @@ fn has_library(system: &System, name: &str) -> bool {
     })
 }
 
+/// Headers say their version in their first lines, and may be long.
+const BEGINNING: u64 = 16 << 10;
+
 /// The number that a header defines this macro as.
 fn macro_number(header: &Path, name: &str) -> Option<u32> {
-    let bytes = std::fs::read(header).ok()?;
+    let mut bytes = Vec::new();
+    let mut beginning = std::fs::File::open(header).ok()?.take(BEGINNING);
+    beginning.read_to_end(&mut bytes).ok()?;
     String::from_utf8_lossy(&bytes).lines().find_map(|line| {
         let mut words = line.trim_start().strip_prefix('#')?.split_whitespace();
         (words.next()? == "define" && words.next()? == name).then(|| words.next()?.parse().ok())?

@@ -111,6 +111,15 @@ impl Stamp {
         content.made.iter().find_map(Made::changed)
     }
 
+    /// Why what the step made can't be used, whatever it would be made from now: it was not
+    /// finished, or a file is no longer as the step left it.
+    pub fn altered(&self) -> Option<String> {
+        match self.load() {
+            None => Some(format!("{} is no record of it", self.file.display())),
+            Some(content) => content.made.iter().find_map(Made::changed),
+        }
+    }
+
     /// The inputs of what is there: `None` unless all that the step made is as it left it.
     pub fn inputs(&self) -> Option<Inputs> {
         let content = self.load()?;

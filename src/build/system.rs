@@ -304,12 +304,9 @@ impl System {
         let mut found = Vec::new();
         for prefix in &self.prefixes {
             let folder = prefix.join(under);
-            for entry in subfolders(&folder) {
-                let name = entry.file_name().unwrap_or_default().to_string_lossy();
-                if name.contains("-linux-gnu") || more.contains(&name.as_ref()) {
-                    found.push(entry.clone());
-                }
-            }
+            found.extend(entries(&folder, |name| {
+                name.contains("-linux-gnu") || more.contains(&name)
+            }));
             found.push(folder);
         }
         found
@@ -318,10 +315,23 @@ impl System {
 
 /// The folders in a folder, by name.
 pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map(|entries| entries.flatten().map(|e| e.path()).collect())
-        .unwrap_or_default();
-    found.retain(|path| path.is_dir());
+    entries(folder, |name| !name.is_empty())
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+/// What is in a folder and has a name that is wanted, by name. A system's folders have thousands
+/// of entries, so nothing is done with one before its name is known.
+pub fn entries(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let Ok(all) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let named = all.flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.to_str().is_some_and(&wanted)
+    });
+    let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
     found.sort();
     found
 }

@@ -147,6 +147,13 @@ pub fn source_tree(layout: &Layout, options: &Options) -> PathBuf {
     options.source.clone().unwrap_or_else(|| layout.mlx_local())
 }
 
+/// The Python of the builds' environment, as the last search for tools found it.
+pub fn recorded_python(layout: &Layout) -> Option<PathBuf> {
+    let text = std::fs::read(layout.stamps().join("tools.json")).ok()?;
+    let kept: Kept = serde_json::from_slice(&text).ok()?;
+    Some(kept.tools.python?.path).filter(|python| python.is_file())
+}
+
 fn wanted_nanobind(layout: &Layout, options: &Options) -> Result<String> {
     let tree = source_tree(layout, options);
     Ok(Declarations::read(&tree)?.version("nanobind")?.to_string())

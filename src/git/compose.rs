@@ -4,6 +4,7 @@
 //! the object database gets nothing before everything applies.
 
 use git2::{Oid, Repository, Signature, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
 use crate::git::apply::{self, Findings};
@@ -15,7 +16,7 @@ use crate::layout::Layout;
 use crate::series::{Feature, Series};
 
 /// A composed fork.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
     /// The fork id: the id of its last commit.
     pub id: String,
@@ -30,12 +31,21 @@ pub struct Fork {
 }
 
 /// The commit of one feature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureCommit {
     /// The feature's name.
     pub feature: String,
     /// The commit's id.
     pub id: String,
+}
+
+/// True when `mlx_local` has this fork's last commit: what was composed needn't be again.
+pub fn is_there(layout: &Layout, fork: &Fork) -> Result<bool> {
+    let repo = survey::open(layout)?;
+    let id = Oid::from_str(&fork.id).doing(|| "reading a fork id".into())?;
+    Ok(repo
+        .find_commit(id)
+        .is_ok_and(|commit| commit.tree_id().to_string() == fork.tree))
 }
 
 /// Composes the fork of `series` on `base_commit`, in `mlx_local`'s object database.

@@ -196,7 +196,12 @@ impl Survey {
                 let old = versions.first().and_then(|v| v.get(*path)).copied();
                 match (now, difference(old, now)) {
                     // A folder stands there instead.
-                    (None, _) if root.join(to_path(path)).symlink_metadata().is_ok() => {
+                    (None, _)
+                        if root
+                            .join(to_path(path))
+                            .symlink_metadata()
+                            .is_ok_and(|meta| meta.is_dir()) =>
+                    {
                         Change::Type
                     }
                     (_, change) => change,

@@ -265,7 +265,7 @@ impl fmt::Display for Difference {
             }
             Self::Content(path, wanted, found) => write!(
                 f,
-                "{}: content {:.10}, not {:.10}",
+                "{}: blob {:.10}, not {:.10}",
                 show(path),
                 found.to_string(),
                 wanted.to_string()

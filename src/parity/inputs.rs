@@ -74,7 +74,7 @@ pub fn quantized(stream: [Stream; 3], matrix: Matrix, values: Values) -> Quantiz
     };
     let affine: Vec<(f64, f64)> = match quant {
         Quant::Affine { bits, .. } => (0..count)
-            .map(|i| affine(bits, k, values, scales, biases, i))
+            .map(|i| affine(bits, matrix, values, [scales, biases], i))
             .collect(),
         _ => Vec::new(),
     };
@@ -123,18 +123,35 @@ fn word(quant: Quant, values: Values, bits: u64) -> u32 {
     }))
 }
 
-/// Scale and bias of a group: a range of about ±0.1 around 0, as a model's weights have; or a
-/// small odd multiple of a power of two and an integer bias in the same unit.
-fn affine(bits: usize, k: usize, values: Values, s: Stream, b: Stream, i: u64) -> (f64, f64) {
-    let levels = f64::from((1u32 << bits) - 1);
+/// Scale and bias of a group: a range of about ±0.08 around 0 at K = 2048, as a model's weights
+/// have; or integers, the scale odd and with as many bits as exact sums leave room for, so that
+/// the weights have more bits than 16-bit types hold.
+fn affine(bits: usize, matrix: Matrix, values: Values, [s, b]: [Stream; 2], i: u64) -> (f64, f64) {
+    let levels = levels(bits);
     if values.dyadic() {
-        let scale = (2 * s.below(i, 4) + 1) as f64;
+        let most = dyadic_scale(bits, matrix.scales, matrix.k);
+        let scale = (2 * s.below(i, most.div_ceil(2)) + 1) as f64;
         let bias = -(scale * levels / 2.0).round() + b.below(i, 7) as f64 - 3.0;
         return (scale, bias);
     }
-    let range = 7.0 / (k as f64).sqrt();
+    let range = 7.0 / (matrix.k as f64).sqrt();
     let scale = range / levels * (0.5 + s.unit(i));
     (scale, -scale * levels / 2.0 * (0.9 + 0.2 * b.unit(i)))
+}
+
+fn levels(bits: usize) -> f64 {
+    f64::from((1u32 << bits) - 1)
+}
+
+/// The largest dyadic scale: its type holds it, and K weights times activations of 1.3 on
+/// average stay four times below the 2^24 units that float32 holds.
+fn dyadic_scale(bits: usize, float: Float, k: usize) -> u64 {
+    let room = pow2(24) / (2.6 * k as f64 * levels(bits));
+    let held = 1.0 / float.unit_roundoff() - 1.0;
+    // The biases, half of scale times levels, must stay in float16's range.
+    room.min(held)
+        .min(pow2(16) / levels(bits))
+        .clamp(1.0, pow2(12)) as u64
 }
 
 fn scale_code(quant: Quant, values: Values, bits: u64) -> u8 {
@@ -150,10 +167,13 @@ fn scale_code(quant: Quant, values: Values, bits: u64) -> u8 {
     }
 }
 
-/// Mean square of a weight, for choosing the activations' magnitude.
-fn weight_deviation(quant: Quant, k: usize, values: Values) -> f64 {
+/// Root mean square of a weight, for choosing the activations' magnitude.
+fn weight_deviation(quant: Quant, scales: Float, k: usize, values: Values) -> f64 {
     match (quant, values.dyadic()) {
-        (Quant::Affine { bits, .. }, true) => 4.6 * f64::from(1u32 << bits) / 3.46,
+        (Quant::Affine { bits, .. }, true) => {
+            // An even distribution up to the largest scale, times one over the levels.
+            0.58 * dyadic_scale(bits, scales, k) as f64 * (levels(bits) + 1.0) / 3.46
+        }
         (Quant::Affine { .. }, false) => 2.1 / (k as f64).sqrt(),
         (Quant::Mxfp4, true) => 3.0 * 1.3,
         (Quant::Mxfp4, false) => 3.0 * 0.24,
@@ -169,11 +189,11 @@ pub fn activations(
     stream: Stream,
     float: Float,
     shape: &[usize],
-    (quant, values): (Quant, Values),
+    (quant, scales, values): (Quant, Float, Values),
 ) -> Tensor {
     let k = shape.last().copied().unwrap_or(1);
     let count: usize = shape.iter().product();
-    let spread = (k as f64).sqrt() * weight_deviation(quant, k, values);
+    let spread = (k as f64).sqrt() * weight_deviation(quant, scales, k, values);
     // A power of two: it must not cost the integers their exactness.
     let factor = |unit: f64| pow2((values.deviation() / (spread * unit)).log2().round() as i32);
     let of = |i: u64| {
@@ -290,13 +310,18 @@ mod tests {
             scales: float,
             transpose: true,
             batch: &[1],
-            n: 64,
+            n: 24,
             k,
         };
         let made = quantized(streams(), matrix, values);
         let tensors = (&made.w, &made.scales, made.biases.as_ref());
         let weights = Weights::read(quant, true, float, tensors);
-        let x = activations(Stream::new(5, &["x"]), float, &[4, k], (quant, values));
+        let x = activations(
+            Stream::new(5, &["x"]),
+            float,
+            &[4, k],
+            (quant, float, values),
+        );
         (x, weights)
     }
 
@@ -321,43 +346,60 @@ mod tests {
         }
     }
 
+    /// The largest power of two that divides `v`.
+    fn unit(v: f64) -> f64 {
+        let divides = |e: &i32| (v / pow2(*e)).fract() == 0.0;
+        pow2((-80..80).rev().find(divides).unwrap())
+    }
+
+    fn least_unit(values: impl Iterator<Item = f64>) -> f64 {
+        values
+            .filter(|v| *v != 0.0)
+            .map(unit)
+            .fold(f64::MAX, f64::min)
+    }
+
+    /// The sum of all products' magnitudes in units of a power of two that divides them all:
+    /// below 2^24 no order of summation rounds.
+    fn units(x: &[f64], weights: &Weights) -> f64 {
+        let (mut column, mut most) = (Vec::new(), 0.0f64);
+        let x_unit = least_unit(x.iter().copied());
+        for n in 0..weights.n() {
+            weights.column(0, n, &mut column);
+            // Scales and biases of the affine mode are integers, so both parts are.
+            let w_unit = match weights.quant() {
+                Quant::Affine { .. } => least_unit(column.iter().map(|w| w.0)).min(1.0),
+                _ => least_unit(column.iter().map(|w| w.0)),
+            };
+            let sum: f64 = x.iter().zip(&column).map(|(x, w)| x.abs() * w.1).sum();
+            most = most.max(sum / (x_unit * w_unit));
+        }
+        most
+    }
+
     #[test]
     fn dyadic_inputs_keep_every_partial_sum_exact_in_float32() {
         for quant in all_quants() {
             for float in [Float::F32, Float::F16, Float::Bf16] {
-                for k in [quant.group(), 2048] {
+                for k in [quant.group(), 2048, 7168] {
                     let (x, weights) = setup(quant, Values::Dyadic, float, k);
-                    let x = x.floats();
-                    let mut column = Vec::new();
-                    weights.column(0, 3, &mut column);
-                    // The largest power of two that divides all products, against the sum of
-                    // their magnitudes: below 2^24 units no order of summation rounds.
-                    let unit = |v: f64| {
-                        pow2(
-                            (-80..80)
-                                .rev()
-                                .find(|e| (v / pow2(*e)).fract() == 0.0)
-                                .unwrap(),
-                        )
-                    };
-                    let x_unit = x[..k]
-                        .iter()
-                        .filter(|v| **v != 0.0)
-                        .map(|v| unit(*v))
-                        .fold(f64::MAX, f64::min);
-                    let w_unit = column
-                        .iter()
-                        .filter(|w| w.0 != 0.0)
-                        .map(|w| unit(w.0).min(unit(w.1)))
-                        .fold(f64::MAX, f64::min);
-                    let sum: f64 = x[..k].iter().zip(&column).map(|(x, w)| x.abs() * w.1).sum();
-                    let units = sum / (x_unit * w_unit);
-                    assert!(
-                        units < f64::from(1 << 24),
-                        "{quant:?} {float:?} {k}: {units:e}"
-                    );
+                    let units = units(&x.floats()[..k], &weights);
+                    let limit = f64::from(1 << 24);
+                    assert!(units < limit, "{quant:?} {float:?} {k}: {units:e}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn dyadic_weights_have_more_bits_than_16_bit_types() {
+        for float in [Float::F16, Float::Bf16] {
+            let quant = Quant::Affine { bits: 4, group: 64 };
+            let (_, weights) = setup(quant, Values::Dyadic, float, 192);
+            let mut column = Vec::new();
+            weights.column(0, 0, &mut column);
+            let rounded = column.iter().filter(|w| float.round(w.0) != w.0).count();
+            assert!(rounded > 40, "{float:?}: {rounded} of 192");
         }
     }
 

@@ -12,6 +12,8 @@ pub mod chain;
 pub mod combine;
 pub mod dot;
 pub mod engine;
+#[cfg(test)]
+mod faults;
 pub mod float;
 pub mod inputs;
 pub mod judge;

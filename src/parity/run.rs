@@ -19,7 +19,7 @@ use crate::process::{self, Command, Stream};
 use crate::ui::Ui;
 
 /// What to run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Which cases by name: a whole name, a part of it, or a pattern with `*` and `?`.
     pub filter: Option<String>,
@@ -29,12 +29,25 @@ pub struct Plan {
     pub smoke: bool,
     /// Only these ops, where the fork has not all features; none: all that parity knows.
     pub ops: Option<Vec<String>>,
+    /// A case that takes longer hangs, and its worker is killed.
+    pub hang: Duration,
+    /// Address space that a worker may have, in MiB.
+    pub memory_mib: u64,
 }
 
-/// A case that says nothing for this long hangs.
-const HANG: Duration = Duration::from_secs(120);
-/// The largest case needs 2 GiB.
-const MEMORY_MIB: u64 = 12 * 1024;
+impl Default for Plan {
+    fn default() -> Self {
+        Plan {
+            filter: None,
+            seed: 1,
+            smoke: false,
+            ops: None,
+            // The slowest case takes 5 s on two busy cores; the largest needs 2 GiB.
+            hang: Duration::from_secs(120),
+            memory_mib: 12 * 1024,
+        }
+    }
+}
 
 /// The cases of a plan.
 pub fn select(plan: &Plan) -> Result<Vec<Box<dyn Case>>> {
@@ -75,8 +88,8 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
     let scratch = layout.scratch();
     std::fs::create_dir_all(&scratch).doing(writing(&scratch))?;
     let folder = tempfile::tempdir_in(&scratch).doing(writing(&scratch))?;
-    let builds = [Side::Stock, Side::Fork]
-        .map(|side| Build::new(layout, side, folder.path(), worker, plan.seed));
+    let builds =
+        [Side::Stock, Side::Fork].map(|side| Build::new(layout, side, folder.path(), worker, plan));
     for build in &builds {
         build.must_exist()?;
     }
@@ -113,7 +126,7 @@ struct Build<'a> {
     library: PathBuf,
     out: PathBuf,
     worker: &'a Path,
-    seed: u64,
+    plan: &'a Plan,
 }
 
 /// What came of a side.
@@ -123,14 +136,14 @@ struct Answers {
 }
 
 impl<'a> Build<'a> {
-    fn new(layout: &Layout, side: Side, folder: &Path, worker: &'a Path, seed: u64) -> Self {
+    fn new(layout: &Layout, side: Side, folder: &Path, worker: &'a Path, plan: &'a Plan) -> Self {
         let library = layout.prefix(side.name()).join("lib");
         Build {
             side,
             library: library.join(mlx_fork_sys::Library::file_name()),
             out: folder.join(side.name()),
             worker,
-            seed,
+            plan,
         }
     }
 
@@ -206,9 +219,9 @@ impl<'a> Build<'a> {
             .arg(&file)
             .arg("--out")
             .arg(&self.out)
-            .args(["--seed", &self.seed.to_string()])
-            .args(["--memory", &MEMORY_MIB.to_string()])
-            .silence_limit(HANG);
+            .args(["--seed", &self.plan.seed.to_string()])
+            .args(["--memory", &self.plan.memory_mib.to_string()])
+            .silence_limit(self.plan.hang);
         let mut open: Option<usize> = None;
         let mut ready = false;
         let mut rubbish: Option<String> = None;

@@ -12,8 +12,10 @@ pub mod worker;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::config::Config;
 use crate::error::Result;
-use crate::run::Side;
+use crate::series::Series;
+use crate::side::Side;
 
 pub use judge::{Check, What};
 pub use report::{Functions, Python, Report, SideReport};
@@ -59,6 +61,25 @@ pub struct Interpreter {
     pub program: PathBuf,
     /// What its environment needs besides what this process has.
     pub environment: Vec<(String, String)>,
+    /// What is imported after `mlx.core`: an extension's module, else nothing.
+    pub module: &'static str,
+}
+
+/// What is promised: by fork.toml, and by each selected feature of the series.
+pub fn expected(config: &Config, series: &Series) -> Expected {
+    let ours = Promise {
+        by: "fork.toml [expect]".into(),
+        symbols: config.expect.symbols.clone(),
+        c: config.expect.c.clone(),
+        python: config.expect.python.clone(),
+    };
+    let features = series.selected().map(|feature| Promise {
+        by: format!("feature {}", feature.name),
+        symbols: feature.probes.symbols.clone(),
+        c: feature.probes.c.clone(),
+        python: feature.probes.python.clone(),
+    });
+    std::iter::once(ours).chain(features).collect()
 }
 
 /// Looks at each build and holds it against what is expected. `worker` is a program and its
@@ -94,7 +115,7 @@ impl Evidence {
         let python = match &subject.python {
             Some(python) => {
                 let names: Vec<String> = expected.iter().flat_map(|p| p.python.clone()).collect();
-                Some(python::ask(&python.program, &python.environment, &names)?)
+                Some(python::ask(python, &names)?)
             }
             None => None,
         };

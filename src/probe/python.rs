@@ -2,11 +2,12 @@
 //! in a process of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Interpreter;
 use crate::error::{Doing, Result};
 use crate::process::Command;
 
@@ -15,8 +16,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Prints one JSON object. Names may have dots: `fast.rms_norm`.
 const SCRIPT: &str = r#"
-import functools, json, sys
+import functools, importlib, json, sys
 import mlx.core as mx
+if sys.argv[1]:
+    importlib.import_module(sys.argv[1])
 
 def has(name):
     try:
@@ -34,7 +37,7 @@ answer = {
     "python": sys.version.split()[0],
     "module": mx.__file__,
     "attributes": sum(not name.startswith("_") for name in dir(mx)),
-    "present": [name for name in sys.argv[1:] if has(name)],
+    "present": [name for name in sys.argv[2:] if has(name)],
     "devices": devices,
 }
 print("\nmlx-fork-probe " + json.dumps(answer))
@@ -57,21 +60,17 @@ pub struct Found {
     pub devices: BTreeMap<String, bool>,
 }
 
-/// Imports `mlx.core` with this Python in this environment and asks for these attributes.
+/// Imports `mlx.core`, and after it what the interpreter needs, and asks for these attributes.
 /// `Ok(Err)` is why Python gave no answer: it crashed, hung, or could not import it.
-pub fn ask(
-    python: &Path,
-    environment: &[(String, String)],
-    names: &[String],
-) -> Result<std::result::Result<Found, String>> {
+pub fn ask(python: &Interpreter, names: &[String]) -> Result<std::result::Result<Found, String>> {
     // With -c the current folder comes first on the path: an `mlx` there would be imported.
     let empty = tempfile::tempdir().doing(|| "making an empty folder".into())?;
-    let mut command = Command::new(python)
-        .args(["-c", SCRIPT])
+    let mut command = Command::new(&python.program)
+        .args(["-c", SCRIPT, python.module])
         .args(names)
         .current_dir(empty.path())
         .limit(LIMIT);
-    for (name, value) in environment {
+    for (name, value) in &python.environment {
         command = command.env(name, value);
     }
     let output = command.output()?;

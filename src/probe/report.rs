@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::judge::Check;
 use crate::error::{Error, Result};
-use crate::run::Side;
+use crate::side::Side;
 
 /// The result of a probe.
 #[derive(Debug, Clone, Serialize)]

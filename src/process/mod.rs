@@ -259,6 +259,8 @@ impl Command {
     /// Replaces this process by the command (Unix `exec`), its input and output untouched.
     pub fn exec(mut self) -> Error {
         let shown = self.display();
+        // It is nobody's child: `nohup cargo xtask python …` must outlive its shell.
+        live_on(&mut self.inner);
         self.inner
             .stdin(Stdio::inherit())
             .stdout(Stdio::inherit())
@@ -331,6 +333,20 @@ fn die_with_parent(command: &mut std::process::Command) {
     unsafe {
         command.pre_exec(|| {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            Ok(())
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
+/// Takes [`die_with_parent`] back.
+fn live_on(command: &mut std::process::Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: as above; this runs after it.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, 0);
             Ok(())
         });
     }

@@ -285,9 +285,13 @@ impl<'a> Reader<'a> {
     fn file(&mut self) -> Result<FilePatch> {
         let begin = self.at;
         let Some(names) = self.take("diff --git ") else {
-            return Err(self.wrong("neither a line of a hunk nor the diff of another file").hint(
-                "nothing follows the last hunk: no `-- ` and version (git format-patch --no-signature)",
-            ));
+            let what = match self.peek() {
+                Some("-- ") => {
+                    "a signature, and nothing may follow the last hunk (git format-patch --no-signature)"
+                }
+                _ => "neither a line of a hunk nor the diff of another file",
+            };
+            return Err(self.wrong(what));
         };
         let path = same_names(names).map_err(|what| {
             self.at = begin;

@@ -77,7 +77,13 @@ pub fn obtain_objects_of_pin(
         url: url.to_string(),
         choice: choice.clone(),
     };
-    obtain(layout, config, &request, ui)
+    obtain(layout, config, &request, ui).map_err(|e| match choice {
+        Choice::Path(_) => e.hint(format!(
+            "the patches are made for {pin}: get it once from a mirror that has it \
+             (--pin {pin} --source …), mlx_local keeps it"
+        )),
+        _ => e,
+    })
 }
 
 /// The reference of `mlx_local` that names a pin's commit.
@@ -98,7 +104,8 @@ fn pinned(layout: &Layout, pin: &Pin, url: &str, choice: &Choice, ui: &dyn Ui) -
     let local = store::open(&layout.mlx_local())?;
     if let Some(repo) = &local {
         let known = store::find(repo, &reference);
-        if known.map(|(commit, _)| commit.to_string()).as_ref() == Some(&pin.commit) {
+        let known = known.map(|(commit, tree)| (commit.to_string(), tree.to_string()));
+        if known.as_ref() == Some(&(pin.commit.clone(), pin.tree.clone())) {
             store::set_origin(repo, url)?;
             return Ok(served("mlx_local", Vec::new()));
         }
@@ -171,12 +178,16 @@ fn none_serves(
     for hint in hints {
         error = error.hint(hint);
     }
+    let holder = if name == commit {
+        "a clone of MLX that has it"
+    } else {
+        "a clone of MLX or its unpacked source"
+    };
     match choice {
         Choice::Path(_) => error,
-        _ => error.hint(
-            "where a clone of MLX or its unpacked source is at hand: --source path:DIR \
-             (no network needed)",
-        ),
+        _ => error.hint(format!(
+            "without network: --source path:DIR, where DIR is {holder}"
+        )),
     }
 }
 

@@ -64,7 +64,10 @@ pub(super) fn tree(layout: &Layout, pin: &Pin, repo: &Repository, found: Oid) ->
     match wanted_files(layout, pin)? {
         Some(wanted) => {
             let differences = tree::differences(&wanted, &tree::list(repo, found)?);
-            text.push_str(&format!("; {} paths differ:", differences.len()));
+            text.push_str(&match differences.len() {
+                1 => "; 1 path differs:".to_string(),
+                n => format!("; {n} paths differ:"),
+            });
             for difference in differences.iter().take(SHOWN) {
                 text.push_str(&format!("\n    {difference}"));
             }

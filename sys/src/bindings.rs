@@ -1,4 +1,4 @@
-//! Generated from mlx_primitives/c/mlx_fork.h by `cargo xtask setup-mlx`; do not edit.
+//! Generated from mlx_primitives/c/mlx_fork.h by `cargo xtask bindings`; do not edit.
 
 /// An array: `ctx` is a mlx::core::array*.
 #[repr(C)]
@@ -559,9 +559,9 @@ impl MlxForkC {
                 .expect("Expected function, got error."))()
         }
     }
-    /** Checks that the libmlx that is loaded is the one this was built for: its version is
- that of the headers, and its fork id is mlx_fork_id(). On any difference every
- function that computes fails with the same error.*/
+    /** Checks that the libmlx that is loaded is the one this was built for: its
+ version is that of the headers, and its fork id is mlx_fork_id(). On any
+ difference every function that computes fails with the same error.*/
     pub unsafe fn mlx_fork_check(&self) -> ::std::os::raw::c_int {
         unsafe {
             (self.mlx_fork_check.as_ref().expect("Expected function, got error."))()
@@ -623,8 +623,8 @@ impl MlxForkC {
                 .expect("Expected function, got error."))(device)
         }
     }
-    /** What MLX tells of a device, one "key=value" a line, sorted by key. The text is valid
- until the next call on this thread.*/
+    /** What MLX tells of a device, one "key=value" a line, sorted by key. The text
+ is valid until the next call on this thread.*/
     pub unsafe fn mlx_fork_device_info(
         &self,
         result: *mut *const ::std::os::raw::c_char,
@@ -1002,7 +1002,8 @@ impl MlxForkC {
                 .expect("Expected function, got error."))(result, a, indices, axis)
         }
     }
-    /// mlx::core::quantized_matmul; `biases` is optional, so are `group_size` and `bits`.
+    /** mlx::core::quantized_matmul; `biases` is optional, so are `group_size` and
+ `bits`.*/
     pub unsafe fn mlx_fork_quantized_matmul(
         &self,
         result: *mut mlx_array,
@@ -1024,7 +1025,8 @@ impl MlxForkC {
                 ))(result, x, w, scales, biases, transpose, group_size, bits, mode)
         }
     }
-    /// mlx::core::gather_qmm; `biases` and both `indices` are optional, so are the numbers.
+    /** mlx::core::gather_qmm; `biases` and both `indices` are optional, so are the
+ numbers.*/
     pub unsafe fn mlx_fork_gather_qmm(
         &self,
         result: *mut mlx_array,
@@ -1062,8 +1064,8 @@ impl MlxForkC {
             )
         }
     }
-    /** The path that the last evaluation of a primitive took, by the primitive's name such
- as "gather_qmm_swiglu".*/
+    /** The path that the last evaluation of a primitive took, by the primitive's
+ name such as "gather_qmm_swiglu".*/
     pub unsafe fn mlx_fork_last_path(
         &self,
         result: *mut mlx_fork_path,
@@ -1076,11 +1078,12 @@ impl MlxForkC {
                 .expect("Expected function, got error."))(result, op)
         }
     }
-    /** activation(x @ gate) * (x @ up), with the experts' quantized weights chosen by indices.
- Shapes, types and defaults as for mlx::core::gather_qmm: weights (E, N, K*bits/32)
- uint32 with `transpose`, (E, K, N*bits/32) without; result (..., M, N).
- Optional: both `biases` (mode "affine" needs them), both `indices`, the numbers.
- `mode`: "affine", "mxfp4", "mxfp8", "nvfp4". `activation`: "silu", "gelu_approx".*/
+    /** activation(x @ gate) * (x @ up), with the experts' quantized weights chosen
+ by indices. Shapes, types and defaults as for mlx::core::gather_qmm: weights
+ (E, N, K*bits/32) uint32 with `transpose`, (E, K, N*bits/32) without; result
+ (..., M, N). Optional: both `biases` (mode "affine" needs them), both
+ `indices`, the numbers. `mode`: "affine", "mxfp4", "mxfp8", "nvfp4".
+ `activation`: "silu", "gelu_approx".*/
     pub unsafe fn mlx_fork_gather_qmm_swiglu(
         &self,
         result: *mut mlx_array,
@@ -1128,7 +1131,8 @@ impl MlxForkC {
             )
         }
     }
-    /** Each of k chosen experts' products, weighted and summed: h (..., k, K), rhs_indices
+    /** Each of k chosen experts' products, weighted and summed: h (..., k, K),
+ rhs_indices
  (..., k), weights (..., k) -> (..., N); quantized weights as for gather_qmm.
  Optional: `biases` (mode "affine" needs them), the numbers.
  `accumulate`: "exact", "fma", "no_fma", "fp32", "fp32_no_fma", "native".*/

@@ -24,10 +24,11 @@ class WeightReader {
   WeightReader(const array& weights, const Shape& shape)
       : weights_(array::unsafe_weak_copy(weights)),
         shape_(shape),
-        strides_(fused::broadcast_strides(
-            weights.shape(),
-            weights.strides(),
-            shape)) {}
+        strides_(
+            fused::broadcast_strides(
+                weights.shape(),
+                weights.strides(),
+                shape)) {}
 
   float operator[](int64_t i) const {
     auto loc = fused::cpu::locate(i, shape_, strides_);
@@ -78,8 +79,7 @@ class Experts {
     auto lhs = job_.lhs[i];
     auto rhs = job_.rhs[i];
     if (lhs < 0 || rhs < 0) {
-      std::fill(
-          out, out + job_.outer, std::numeric_limits<float>::quiet_NaN());
+      std::fill(out, out + job_.outer, std::numeric_limits<float>::quiet_NaN());
       return;
     }
     job_.h.load(lhs / job_.lhs_rows, lhs % job_.lhs_rows, 1, h_.data());
@@ -155,8 +155,7 @@ void GatherQMMDownprojCombine::eval_cpu(
   auto& s = stream();
   if (fused::composition_forced()) {
     fused::eval_composition(composition(inputs, out.dtype(), false), out, s);
-    fused::record_path(
-        "gather_qmm_downproj_combine", fused::Path::composition);
+    fused::record_path("gather_qmm_downproj_combine", fused::Path::composition);
     return;
   }
   fused::record_path("gather_qmm_downproj_combine", fused::Path::general);

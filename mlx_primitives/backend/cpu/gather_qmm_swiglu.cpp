@@ -126,13 +126,11 @@ void GatherQMMSwiGLU::eval_cpu(const std::vector<array>& inputs, array& out) {
   Operands ops(*this, inputs);
   fused::Quantization q{group_size_, bits_, mode_};
   Shape batch(
-      out.shape().begin(),
-      out.shape().end() - std::min<int>(2, out.ndim()));
+      out.shape().begin(), out.shape().end() - std::min<int>(2, out.ndim()));
   int rows = ops.x.ndim() > 1 ? ops.x.shape(-2) : 1;
   Job job{
       fused::cpu::RowBatch(ops.x),
-      fused::cpu::QuantizedBatch(
-          ops.gate.w, ops.gate.scales, ops.gate.biases),
+      fused::cpu::QuantizedBatch(ops.gate.w, ops.gate.scales, ops.gate.biases),
       fused::cpu::QuantizedBatch(ops.up.w, ops.up.scales, ops.up.biases),
       fused::cpu::IndexReader(ops.lhs_indices, ops.lhs_batch(), batch),
       fused::cpu::IndexReader(ops.rhs_indices, ops.rhs_batch(), batch),
@@ -150,20 +148,20 @@ void GatherQMMSwiGLU::eval_cpu(const std::vector<array>& inputs, array& out) {
     encoder.set_input_array(in);
   }
   encoder.set_output_array(out);
-  encoder.dispatch([job = std::move(job),
-                    out = array::unsafe_weak_copy(out)]() mutable {
-    switch (out.dtype()) {
-      case float32:
-        run(job, out.data<float>());
-        break;
-      case float16:
-        run(job, out.data<float16_t>());
-        break;
-      default:
-        run(job, out.data<bfloat16_t>());
-        break;
-    }
-  });
+  encoder.dispatch(
+      [job = std::move(job), out = array::unsafe_weak_copy(out)]() mutable {
+        switch (out.dtype()) {
+          case float32:
+            run(job, out.data<float>());
+            break;
+          case float16:
+            run(job, out.data<float16_t>());
+            break;
+          default:
+            run(job, out.data<bfloat16_t>());
+            break;
+        }
+      });
 }
 
 } // namespace mlx::core

@@ -16,7 +16,8 @@ namespace {
 constexpr int lanes = 8;
 
 float fp4_e2m1(int code) {
-  static const float magnitudes[] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+  static const float magnitudes[] = {
+      0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
   float v = magnitudes[code & 7];
   return code & 8 ? -v : v;
 }
@@ -148,17 +149,9 @@ struct Row {
       }
     } else {
       load_floats(
-          at(m.scales),
-          m.type,
-          m.scales.stride,
-          groups,
-          scratch.scales.data());
+          at(m.scales), m.type, m.scales.stride, groups, scratch.scales.data());
       load_floats(
-          at(m.biases),
-          m.type,
-          m.biases.stride,
-          groups,
-          scratch.biases.data());
+          at(m.biases), m.type, m.biases.stride, groups, scratch.biases.data());
     }
   }
 

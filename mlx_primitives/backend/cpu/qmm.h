@@ -38,8 +38,7 @@ inline float uncontracted(float v) {
 }
 
 /** The offset of the i-th element in row-major order of a strided array. */
-inline int64_t
-locate(int64_t i, const Shape& shape, const Strides& strides) {
+inline int64_t locate(int64_t i, const Shape& shape, const Strides& strides) {
   int64_t loc = 0;
   for (int d = static_cast<int>(shape.size()) - 1; d >= 0; --d) {
     loc += (i % shape[d]) * strides[d];
@@ -126,8 +125,9 @@ struct QMMScratch {
 };
 
 /**
- * out (rows, outer) = x (rows, inner) times the dequantized matrix; products and
- * sums in float32. The order of the sums depends on neither `rows` nor strides.
+ * out (rows, outer) = x (rows, inner) times the dequantized matrix; products
+ * and sums in float32. The order of the sums depends on neither `rows` nor
+ * strides.
  */
 using QMMKernel = void (*)(
     const float* x,

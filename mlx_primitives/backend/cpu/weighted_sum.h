@@ -37,8 +37,7 @@ void weighted_step(
     default:
       weight = round_to<T>(weight);
       for (int64_t i = 0; i < n; ++i) {
-        acc[i] = round_to<T>(
-            acc[i] + uncontracted(round_to<T>(y[i] * weight)));
+        acc[i] = round_to<T>(acc[i] + uncontracted(round_to<T>(y[i] * weight)));
       }
       break;
   }

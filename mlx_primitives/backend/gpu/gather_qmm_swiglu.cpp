@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 
-#include "mlx/fused/composition.h"
 #include "mlx/fused/gather_qmm_swiglu.h"
+#include "mlx/fused/composition.h"
 #include "mlx/fused/path.h"
 
 namespace mlx::core {

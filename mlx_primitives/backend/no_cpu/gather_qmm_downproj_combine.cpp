@@ -7,7 +7,8 @@
 namespace mlx::core {
 
 void GatherQMMDownprojCombine::eval_cpu(const std::vector<array>&, array&) {
-  throw std::runtime_error("GatherQMMDownprojCombine has no CPU implementation.");
+  throw std::runtime_error(
+      "GatherQMMDownprojCombine has no CPU implementation.");
 }
 
 } // namespace mlx::core

@@ -7,7 +7,8 @@
 namespace mlx::core {
 
 void GatherQMMDownprojCombine::eval_gpu(const std::vector<array>&, array&) {
-  throw std::runtime_error("GatherQMMDownprojCombine has no GPU implementation.");
+  throw std::runtime_error(
+      "GatherQMMDownprojCombine has no GPU implementation.");
 }
 
 } // namespace mlx::core

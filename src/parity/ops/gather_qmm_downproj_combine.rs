@@ -265,7 +265,7 @@ fn layouts() -> Vec<Combine> {
     ];
     for (h, scales) in pairs {
         let case = Combine::base(B4G64, h)
-            .with(|case| case.scales = scales)
+            .with(|case| (case.scales, case.weights) = (scales, Float::F32))
             .named(&format!("scales-{}", scales.name()));
         all.push(case.values(Values::Dyadic));
     }
@@ -310,7 +310,7 @@ impl Case for Combine {
             self.stream(seed, "h"),
             self.h,
             &shape,
-            (self.quant, self.values),
+            (self.quant, self.scales, self.values),
         );
         inputs.insert("h", h);
         let matrix = Matrix {

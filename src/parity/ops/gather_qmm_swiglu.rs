@@ -331,7 +331,7 @@ impl Case for Swiglu {
             self.stream(seed, "x"),
             self.x,
             &shape,
-            (self.quant, self.values),
+            (self.quant, self.scales, self.values),
         );
         inputs.insert("x", x);
         let matrix = Matrix {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mlx_fork::build::venv;
+use mlx_fork::build::system::System;
+use mlx_fork::build::{python, venv};
 use mlx_fork::error::{Doing, reading};
 use mlx_fork::layout::Layout;
 use mlx_fork::process::Command;
@@ -32,10 +33,13 @@ impl Lint {
         let fmt = Command::new("cargo").args(["fmt", "--all"]);
         let mut checks = vec![
             if self.fix { fmt } else { fmt.arg("--check") },
-            Command::new("cargo").args(["clippy", "--quiet", "--workspace", "--all-targets"]).args(["--", "-D", "warnings"]),
+            Command::new("cargo")
+                .args(["clippy", "--quiet", "--workspace", "--all-targets"])
+                .args(["--", "-D", "warnings"]),
             self.clang_format(&layout, &ui)?,
         ];
-        let docs = Command::new(std::env::current_exe().doing(|| "finding xtask".into())?).arg("docs");
+        let docs =
+            Command::new(std::env::current_exe().doing(|| "finding xtask".into())?).arg("docs");
         checks.push(if self.fix { docs } else { docs.arg("--check") });
         let mut failed = Vec::new();
         for check in checks {
@@ -52,15 +56,30 @@ impl Lint {
             println!("lint: all clean");
             return Ok(ExitCode::SUCCESS);
         }
-        Err(Error::gate(format!("these found something:\n    {}", failed.join("\n    ")))
-            .doing("linting")
-            .hint("`cargo xtask lint --fix` reformats; the rest is above"))
+        Err(Error::gate(format!(
+            "these found something:\n    {}",
+            failed.join("\n    ")
+        ))
+        .doing("linting")
+        .hint("`cargo xtask lint --fix` reformats; the rest is above"))
     }
 
     fn clang_format(&self, layout: &Layout, ui: &Terminal) -> Result<Command> {
-        let python = venv::ensure(layout, "lint", &[CLANG_FORMAT.into()], ui)?;
-        let program = python.with_file_name("clang-format");
-        let how = if self.fix { ["-i", "--Werror"] } else { ["--dry-run", "--Werror"] };
+        let system = System::detect();
+        let python = python::find(&system, false).map_err(|unfit| {
+            let error = Error::environment(unfit.why).doing("getting clang-format from PyPI");
+            match system.mend_line(&unfit.needs) {
+                Some(line) => error.hint(line),
+                None => error,
+            }
+        })?;
+        let program =
+            venv::ensure(layout, &python, &[CLANG_FORMAT.into()], ui)?.program("clang-format");
+        let how = if self.fix {
+            ["-i", "--Werror"]
+        } else {
+            ["--dry-run", "--Werror"]
+        };
         let mut sources = Vec::new();
         collect(&layout.root().join("mlx_primitives"), &mut sources)?;
         if sources.is_empty() {
@@ -75,7 +94,10 @@ fn collect(folder: &std::path::Path, into: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry.doing(reading(folder))?.path();
         if path.is_dir() {
             collect(&path, into)?;
-        } else if matches!(path.extension().and_then(|e| e.to_str()), Some("h" | "cpp" | "metal" | "inc")) {
+        } else if matches!(
+            path.extension().and_then(|e| e.to_str()),
+            Some("h" | "cpp" | "metal" | "inc")
+        ) {
             into.push(path);
         }
     }

@@ -3,12 +3,16 @@
 mod bindings;
 mod docs;
 mod doctor;
+mod edits;
 mod env;
+mod lint;
 mod parity;
 mod parity_worker;
 mod probe;
 mod python;
+mod setup_mlx;
 mod side;
+mod test;
 
 use std::process::ExitCode;
 
@@ -18,32 +22,40 @@ use mlx_fork::Result;
 /// One variant a command; its doc comment is the command's help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Bindings(bindings::Bindings),
+    SetupMlx(Box<setup_mlx::SetupMlx>),
     Doctor(doctor::Doctor),
-    Docs(docs::Docs),
-    Env(env::Env),
+    Edits(edits::Edits),
     Probe(probe::Probe),
-    #[command(hide = true)]
-    ProbeWorker(probe::Worker),
-    Python(python::Python),
     Parity(parity::Parity),
+    Python(python::Python),
+    Env(env::Env),
+    Test(test::Test),
+    Lint(lint::Lint),
+    Bindings(bindings::Bindings),
+    Docs(docs::Docs),
     #[command(hide = true)]
     ParityWorker(parity_worker::ParityWorker),
+    #[command(hide = true)]
+    ProbeWorker(probe::Worker),
 }
 
 impl Command {
     /// Runs it; the exit code is 0 unless the command says otherwise.
     pub fn run(self) -> Result<ExitCode> {
         match self {
-            Command::Bindings(command) => command.run(),
+            Command::SetupMlx(command) => command.run(),
             Command::Doctor(command) => command.run(),
-            Command::Docs(command) => command.run(),
-            Command::Env(command) => command.run(),
+            Command::Edits(command) => command.run(),
             Command::Probe(command) => command.run(),
-            Command::ProbeWorker(command) => command.run(),
-            Command::Python(command) => command.run(),
             Command::Parity(command) => command.run(),
+            Command::Python(command) => command.run(),
+            Command::Env(command) => command.run(),
+            Command::Test(command) => command.run(),
+            Command::Lint(command) => command.run(),
+            Command::Bindings(command) => command.run(),
+            Command::Docs(command) => command.run(),
             Command::ParityWorker(command) => command.run(),
+            Command::ProbeWorker(command) => command.run(),
         }
     }
 }

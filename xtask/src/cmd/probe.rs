@@ -8,9 +8,10 @@ use comfy_table::{Table, presets};
 use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
-use mlx_fork::probe::{self, Promise, Report, worker};
-use mlx_fork::run::{self, Side};
-use mlx_fork::{Error, Result};
+use mlx_fork::probe::{self, Report, worker};
+use mlx_fork::run;
+use mlx_fork::side::Side;
+use mlx_fork::{Error, Result, series, setup};
 
 /// Show what stock and fork can do, and check that it is what was promised.
 ///
@@ -55,12 +56,11 @@ impl Probe {
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
-        let expected = vec![Promise {
-            by: "fork.toml [expect]".into(),
-            symbols: config.expect.symbols,
-            c: config.expect.c,
-            python: config.expect.python,
-        }];
+        let mut series = series::load(&layout)?;
+        if let Some(features) = setup::composed_features(&layout) {
+            series = series.select(&features)?;
+        }
+        let expected = probe::expected(&config, &series);
         let mut sides: Vec<Side> = Side::ALL.to_vec();
         if self.side.is_empty() {
             let there = layout.prefix(Side::Extension.name()).is_dir();

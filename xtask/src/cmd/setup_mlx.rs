@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Parser};
 use comfy_table::{Table, presets};
 use mlx_fork::build::{LauncherChoice, Options, install};
 use mlx_fork::config::Config;
@@ -206,4 +206,17 @@ fn show(summary: &Summary) {
     if summary.up_to_date() {
         println!("nothing to do: everything is up to date");
     }
+}
+
+/// Sets up with no choices made: what other commands that need the builds begin with.
+pub fn with_defaults(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
+    let defaults = Defaults::parse_from(["setup-mlx"]).setup;
+    setup::run(layout, config, &defaults.request(config)?, ui).map(|_| ())
+}
+
+/// The arguments' own defaults, without a command line.
+#[derive(Debug, Parser)]
+struct Defaults {
+    #[command(flatten)]
+    setup: SetupMlx,
 }

@@ -1,6 +1,6 @@
 //! How commands name one of the builds.
 
-use mlx_fork::run::Side;
+use mlx_fork::side::Side;
 
 /// One build; the fork where none is named.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,9 @@ use crate::terminal::Terminal;
 
 /// Run all tests: Rust, the overlay's C++ and Python, MLX's own C++ tests, parity
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only python\n  cargo xtask test --full")]
+#[command(
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only python\n  cargo xtask test --full"
+)]
 pub struct Test {
     /// The long ones too: MLX's own Python tests, every parity case, the other pins, the
     /// extension mode
@@ -37,7 +39,11 @@ impl Test {
         setup_mlx::with_defaults(&layout, &config, &ui)?;
         let mut outcomes = Vec::new();
         for suite in suites::plan(&layout, self.full)? {
-            if self.only.as_deref().is_some_and(|only| !suite.name.contains(only)) {
+            if self
+                .only
+                .as_deref()
+                .is_some_and(|only| !suite.name.contains(only))
+            {
                 continue;
             }
             let (name, log) = (suite.name, suite.log.clone());
@@ -52,7 +58,11 @@ impl Test {
             })?;
             if outcome.failed > 0 && !self.verbose {
                 let from = tail.len().saturating_sub(80);
-                eprintln!("{}\nthe full log is {}", tail[from..].join("\n"), log.display());
+                eprintln!(
+                    "{}\nthe full log is {}",
+                    tail[from..].join("\n"),
+                    log.display()
+                );
             }
             outcomes.push(outcome);
         }
@@ -79,9 +89,11 @@ fn report(outcomes: &[Outcome]) -> Result<ExitCode> {
     let (passed, failed, skipped) = (sum(|o| o.passed), sum(|o| o.failed), sum(|o| o.skipped));
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 || passed == 0 {
-        return Err(Error::gate(format!("{failed} tests failed, {passed} passed"))
-            .doing("testing")
-            .hint("`cargo xtask test --only SUITE --verbose` runs one suite again"));
+        return Err(
+            Error::gate(format!("{failed} tests failed, {passed} passed"))
+                .doing("testing")
+                .hint("`cargo xtask test --only SUITE --verbose` runs one suite again"),
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,20 +3,24 @@
 //! A chain of steps. Each knows by itself whether its inputs are those of its last run, so a
 //! second run does nothing; this file only orders them and keeps the time.
 
-use std::path::{Path, PathBuf};
+mod steps;
+
+pub use steps::composed_features;
+
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::build::{self, Build, Options, Side, SideInput, third_party, tools};
+use crate::build::{Build, Options, third_party};
 use crate::config::Config;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::series::{self, Fork};
+use crate::series;
+use crate::side::Side;
 use crate::source::{self, Served};
 use crate::ui::Ui;
-use crate::{git, parity, probe};
 
 /// What to set up.
 #[derive(Debug, Clone)]
@@ -85,26 +89,28 @@ pub struct Summary {
     pub passed_over: Vec<(String, String)>,
     /// Lines for fork.toml that would pin a commit that is no pin.
     pub unpinned: Option<String>,
-    /// The fork's last commit.
-    pub fork_id: String,
+    /// The fork's last commit; `None` where the run stopped before it.
+    pub fork_id: Option<String>,
     /// True when the series was ported to a commit that it was not made for.
     pub ported: bool,
     /// The features and the commit of each.
     pub features: Vec<(String, String)>,
-    /// Stock and fork.
+    /// MLX's third-party sources: which, where, by which rule.
+    pub third_party: Vec<third_party::Row>,
+    /// What was built.
     pub builds: Vec<BuildReport>,
     /// The steps in order.
     pub steps: Vec<StepReport>,
     /// Probes that held, and all of them.
-    pub probes: (usize, usize),
+    pub probes: Option<(usize, usize)>,
     /// Parity cases that passed, and all of them.
-    pub parity: (usize, usize),
+    pub parity: Option<(usize, usize)>,
 }
 
 /// One build, for the summary.
 #[derive(Debug, Clone, Serialize)]
 pub struct BuildReport {
-    /// `stock` or `fork`.
+    /// `stock`, `fork` or `extension`.
     pub side: Side,
     /// Its install folder.
     pub prefix: PathBuf,
@@ -114,6 +120,18 @@ pub struct BuildReport {
     pub ours: usize,
     /// Sources of MLX that were compiled in this run.
     pub upstream: usize,
+}
+
+impl BuildReport {
+    fn of(build: &Build) -> Self {
+        BuildReport {
+            side: build.side,
+            prefix: build.prefix.clone(),
+            id: build.id.clone(),
+            ours: build.ours,
+            upstream: build.upstream,
+        }
+    }
 }
 
 impl Summary {
@@ -128,50 +146,104 @@ pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> 
     let _lock = Lock::acquire(layout, request.patience, |holder| {
         ui.note(&format!("waiting for another run: {holder}"));
     })?;
-    let mut steps = Steps {
+    let mut chain = Chain {
+        layout,
+        config,
+        request,
         ui,
-        done: Vec::new(),
+        steps: Vec::new(),
     };
-    let (served, fork) = make_fork(layout, config, request, &mut steps)?;
-    let builds = build_both(layout, config, request, &served, &fork, &mut steps)?;
-    let probes = steps.run("probe", || todo_probe(layout))?;
-    let parity = steps.run("parity", || todo_parity(layout))?;
-    Ok(Summary {
-        pin: served.pin,
-        commit: served.commit,
-        mirror: served.mirror,
-        passed_over: served.passed_over,
-        unpinned: served.unpinned,
-        fork_id: fork.id,
-        ported: fork.ported,
-        features: fork
-            .commits
-            .into_iter()
-            .map(|commit| (commit.feature, commit.id))
-            .collect(),
-        builds: builds.iter().map(BuildReport::of).collect(),
-        steps: steps.done,
-        probes,
-        parity,
-    })
+    let served = chain.source()?;
+    let mut summary = Summary {
+        pin: served.pin.clone(),
+        commit: served.commit.clone(),
+        mirror: served.mirror.clone(),
+        passed_over: served.passed_over.clone(),
+        unpinned: served.unpinned.clone(),
+        fork_id: None,
+        ported: false,
+        features: Vec::new(),
+        third_party: Vec::new(),
+        builds: Vec::new(),
+        steps: Vec::new(),
+        probes: None,
+        parity: None,
+    };
+    chain.rest(&served, &mut summary)?;
+    summary.steps = chain.steps;
+    Ok(summary)
 }
 
-struct Steps<'a> {
+struct Chain<'a> {
+    layout: &'a Layout,
+    config: &'a Config,
+    request: &'a Request,
     ui: &'a dyn Ui,
-    done: Vec<StepReport>,
+    steps: Vec<StepReport>,
 }
 
-impl Steps<'_> {
+impl Chain<'_> {
     /// Runs one step; its closure says whether there was anything to do.
-    fn run<T>(&mut self, name: &'static str, step: impl FnOnce() -> Result<(T, bool)>) -> Result<T> {
+    fn step<T>(
+        &mut self,
+        name: &'static str,
+        step: impl FnOnce(&Self) -> Result<(T, bool)>,
+    ) -> Result<T> {
         self.ui.step(name);
         let start = Instant::now();
-        let (value, did) = step().doing(|| format!("step {name}"))?;
-        self.done.push(StepReport {
+        let (value, did) = step(self)?;
+        self.steps.push(StepReport {
             name,
             seconds: start.elapsed().as_secs_f64(),
             up_to_date: !did,
         });
         Ok(value)
+    }
+
+    fn source(&mut self) -> Result<Served> {
+        self.step("source", |chain| {
+            let request = &chain.request.source;
+            let served = source::obtain(chain.layout, chain.config, request, chain.ui)?;
+            let did = served.mirror != "mlx_local";
+            Ok((served, did))
+        })
+    }
+
+    fn rest(&mut self, served: &Served, summary: &mut Summary) -> Result<()> {
+        let until = self.request.until;
+        if until < Until::Fork {
+            return Ok(());
+        }
+        let mut series = series::load(self.layout)?;
+        if !self.request.features.is_empty() {
+            series = series.select(&self.request.features)?;
+        }
+        let fork = self.fork(served, &series)?;
+        summary.fork_id = Some(fork.id.clone());
+        summary.ported = fork.ported;
+        summary.features = fork
+            .commits
+            .iter()
+            .map(|commit| (commit.feature.clone(), commit.id.clone()))
+            .collect();
+        if until < Until::Build {
+            return Ok(());
+        }
+        let (tools, third_party) = self.tools()?;
+        summary.third_party = third_party.rows.clone();
+        summary.builds = match &self.request.mode {
+            Mode::Fork => self.both(served, &fork, &series, &tools, &third_party)?,
+            Mode::Extension(against) => self.extension(&fork, &tools, against.as_deref())?,
+        };
+        self.bindings(&tools)?;
+        if until < Until::Probe {
+            return Ok(());
+        }
+        summary.probes = Some(self.probe(&series)?);
+        if until < Until::Parity {
+            return Ok(());
+        }
+        summary.parity = Some(self.parity(&series)?);
+        Ok(())
     }
 }
