@@ -132,16 +132,26 @@ pub fn extension(
     stamp.remove()?;
     let held = project.hold(ui)?;
     held.configure(ui)?;
-    build.ours = held.build(&["all"], ui)?.len();
+    let compiled = held.build(&["all"], ui)?;
+    build.ours = compiled.iter().filter(|s| is_ours(&sources, s)).count();
+    build.upstream = compiled.len() - build.ours;
     let made = prefix::replace(&held, &prefix, ui, |_| Ok(()))?;
     stamp.save(&inputs, &made)?;
     build.seconds = start.elapsed().as_secs_f64();
     build.fresh = false;
     ui.note(&format!(
-        "{name}: compiled {} sources in {:.1} s",
-        build.ours, build.seconds
+        "{name}: compiled {} of our sources and {} of others in {:.1} s",
+        build.ours, build.upstream, build.seconds
     ));
     Ok(build)
+}
+
+/// True for a source of mlx_primitives: an object outside the extension's own folder has its
+/// source's whole path in its name, without the first slash.
+fn is_ours(sources: &Path, compiled: &str) -> bool {
+    Path::new("/").join(compiled).starts_with(sources)
+        || sources.join("extension").join(compiled).exists()
+        || sources.join(compiled).exists()
 }
 
 /// Changes when the library or a header of an installed MLX does.
