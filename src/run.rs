@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::build::extension::MLX_PYTHON;
 use crate::build::stamp::Stamp;
 use crate::build::tools;
 use crate::error::{Error, Result};
@@ -24,6 +25,8 @@ pub struct Installed {
     pub c_api: PathBuf,
     /// What it was told to call itself: the fork id; `None` for stock, which says nothing.
     pub id: Option<String>,
+    /// For an extension: the folder of the Python package of the MLX that it is for.
+    pub mlx: Option<PathBuf>,
     /// Its Python, where it was built with one.
     pub python: Option<PathBuf>,
 }
@@ -55,16 +58,19 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
         Side::Stock | Side::Fork => "mlx",
         Side::Extension => "mlx_fused",
     };
+    let inputs = stamp.inputs().unwrap_or_default();
+    let recorded = |name: &str| {
+        let value = inputs.get(name).map(String::from);
+        value.filter(|value| !value.is_empty())
+    };
     let python = tools::recorded_python(layout);
     let module = prefix.join("python");
     Ok(Installed {
         side,
         library: library_in(&prefix, library),
         c_api: library_in(&prefix, "mlx_fork_c"),
-        id: stamp
-            .inputs()
-            .and_then(|inputs| inputs.get("fork id").map(String::from))
-            .filter(|id| !id.is_empty()),
+        id: recorded("fork id"),
+        mlx: recorded(MLX_PYTHON).map(PathBuf::from),
         python: python.filter(|_| module.is_dir()),
         prefix,
     })
@@ -101,12 +107,7 @@ impl Installed {
             let programs = python.parent().map(Path::to_path_buf);
             list.push(("PATH", programs.into_iter().collect(), true));
             let mut modules = vec![self.prefix.join("python")];
-            // An extension has no mlx of its own: stock's, where that was built with Python,
-            // else the one that is installed for this Python.
-            let stock = layout.prefix(Side::Stock.name()).join("python");
-            if self.side == Side::Extension && stock.is_dir() {
-                modules.push(stock);
-            }
+            modules.extend(self.mlx.clone());
             list.push(("PYTHONPATH", modules, true));
         }
         let mut out = Vec::new();

@@ -12,10 +12,11 @@ use super::judge;
 use super::ops;
 use super::report::{CaseReport, Outcome, Report, SideReport, Verdict};
 use super::tensor::Tensor;
-use super::worker::{Answer, Message, Side, result_file};
+use super::worker::{Answer, Form, Message, result_file};
 use crate::error::{Doing, Error, Result, writing};
 use crate::layout::Layout;
 use crate::process::{self, Command, Stream};
+use crate::side::Side;
 use crate::ui::Ui;
 
 /// What to run.
@@ -27,6 +28,8 @@ pub struct Plan {
     pub seed: u64,
     /// Only the quick cases.
     pub smoke: bool,
+    /// The extension's build on both sides, instead of stock's and the fork's.
+    pub extension: bool,
     /// Only these ops, where the fork has not all features; none: all that parity knows.
     pub ops: Option<Vec<String>>,
     /// A case that takes longer hangs, and its worker is killed.
@@ -41,6 +44,7 @@ impl Default for Plan {
             filter: None,
             seed: 1,
             smoke: false,
+            extension: false,
             ops: None,
             // The slowest case takes 5 s on two busy cores; the largest needs 2 GiB.
             hang: Duration::from_secs(120),
@@ -88,14 +92,18 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
     let scratch = layout.scratch();
     std::fs::create_dir_all(&scratch).doing(writing(&scratch))?;
     let folder = tempfile::tempdir_in(&scratch).doing(writing(&scratch))?;
-    let builds =
-        [Side::Stock, Side::Fork].map(|side| Build::new(layout, side, folder.path(), worker, plan));
+    let (stock, ours) = match plan.extension {
+        true => (Side::Extension, Side::Extension),
+        false => (Side::Stock, Side::Fork),
+    };
+    let builds = [(Form::Stock, stock), (Form::Fork, ours)]
+        .map(|(form, side)| Build::new(layout, form, side, folder.path(), worker, plan));
     for build in &builds {
         build.must_exist()?;
     }
     let mut answers = Vec::new();
     for build in &builds {
-        ui.step(&format!("parity: {}", build.side.name()));
+        ui.step(&format!("parity: {}", build.form.name()));
         answers.push(build.compute(&cases, ui)?);
     }
     ui.step("parity: judging");
@@ -122,7 +130,7 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
 
 /// One build and where its worker's things are.
 struct Build<'a> {
-    side: Side,
+    form: Form,
     library: PathBuf,
     out: PathBuf,
     worker: &'a Path,
@@ -136,12 +144,19 @@ struct Answers {
 }
 
 impl<'a> Build<'a> {
-    fn new(layout: &Layout, side: Side, folder: &Path, worker: &'a Path, plan: &'a Plan) -> Self {
+    fn new(
+        layout: &Layout,
+        form: Form,
+        side: Side,
+        folder: &Path,
+        worker: &'a Path,
+        plan: &'a Plan,
+    ) -> Self {
         let library = layout.prefix(side.name()).join("lib");
         Build {
-            side,
+            form,
             library: library.join(mlx_fork_sys::Library::file_name()),
-            out: folder.join(side.name()),
+            out: folder.join(form.name()),
             worker,
             plan,
         }
@@ -153,7 +168,7 @@ impl<'a> Build<'a> {
         }
         let what = format!("no {}", self.library.display());
         Err(Error::environment(what)
-            .doing(format!("looking for the build of {}", self.side.name()))
+            .doing(format!("looking for the build of {}", self.form.name()))
             .hint("`cargo xtask setup-mlx` builds it"))
     }
 
@@ -163,7 +178,7 @@ impl<'a> Build<'a> {
             id: String::new(),
             outcomes: vec![Outcome::Missing; cases.len()],
         };
-        if self.side == Side::Stock {
+        if self.form == Form::Stock {
             for (case, outcome) in cases.iter().zip(&mut answers.outcomes) {
                 if let Some(why) = case.not_on_stock() {
                     *outcome = Outcome::NotRun(why.into());
@@ -179,7 +194,7 @@ impl<'a> Build<'a> {
                 .map_or(0, |left| left.lines().filter(|l| !l.is_empty()).count());
             if after >= before {
                 return Err(Error::bug("a worker ended without answering anything")
-                    .doing(format!("running parity on {}", self.side.name())));
+                    .doing(format!("running parity on {}", self.form.name())));
             }
         }
         Ok(answers)
@@ -212,7 +227,7 @@ impl<'a> Build<'a> {
         std::fs::write(&file, list).doing(writing(&file))?;
         let command = Command::new(self.worker)
             .arg("parity-worker")
-            .args(["--side", self.side.name()])
+            .args(["--form", self.form.name()])
             .arg("--library")
             .arg(&self.library)
             .arg("--cases")
@@ -254,7 +269,7 @@ impl<'a> Build<'a> {
         if !ready {
             // Not a case's failure: the build can't be loaded, or the worker can't start.
             process::check(
-                &format!("parity-worker --side {}", self.side.name()),
+                &format!("parity-worker --side {}", self.form.name()),
                 &output,
                 None,
             )?;
@@ -272,7 +287,7 @@ impl<'a> Build<'a> {
         } else if !output.success() {
             ui.warn(&format!(
                 "a worker of {} ended with {}",
-                self.side.name(),
+                self.form.name(),
                 output.ending()
             ));
         }
@@ -288,17 +303,17 @@ fn judged(
 ) -> CaseReport {
     let expected = case.expected(&case.inputs(seed));
     let mut reasons = Vec::new();
-    let mut one = |side: Side, (outcome, file): (Outcome, PathBuf)| {
+    let mut one = |form: Form, (outcome, file): (Outcome, PathBuf)| {
         let mut report = SideReport::new(&outcome);
         let answer = match outcome {
             Outcome::Done(answer) => answer,
             Outcome::NotRun(_) => return (report, None),
             Outcome::Failed(what) => {
-                reasons.push(format!("{}: {what}", side.name()));
+                reasons.push(format!("{}: {what}", form.name()));
                 return (report, None);
             }
             Outcome::Missing => {
-                reasons.push(format!("{}: no answer", side.name()));
+                reasons.push(format!("{}: no answer", form.name()));
                 return (report, None);
             }
         };
@@ -306,7 +321,7 @@ fn judged(
             .and_then(|tensor| expected.judge(&tensor).map(|judgement| (tensor, judgement)));
         match judged {
             Ok((tensor, judgement)) => {
-                if side == Side::Fork && judgement.wrong > 0 {
+                if form == Form::Fork && judgement.wrong > 0 {
                     reasons.push(format!(
                         "fork: {} of {} elements are outside what is admissible: {}",
                         judgement.wrong,
@@ -319,7 +334,7 @@ fn judged(
             }
             Err(what) => {
                 // Another accumulation may give stock another type than ours.
-                if side == Side::Fork {
+                if form == Form::Fork {
                     reasons.push(format!("fork: {what}"));
                 }
                 report.detail = Some(what);
@@ -327,8 +342,8 @@ fn judged(
             }
         }
     };
-    let (stock, stock_result) = one(Side::Stock, stock);
-    let (fork, fork_result) = one(Side::Fork, fork);
+    let (stock, stock_result) = one(Form::Stock, stock);
+    let (fork, fork_result) = one(Form::Fork, fork);
     let kernel = matches!(fork.path.as_deref(), Some("fast" | "general"));
     if fork.outcome == "done" && case.wanted() == Wanted::Kernel && !kernel {
         let path = fork.path.as_deref().unwrap_or("no");

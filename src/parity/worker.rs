@@ -14,22 +14,22 @@ use super::ops;
 use super::tensor::{Dtype, Tensor};
 use crate::error::{Doing, Error, Result, reading, writing};
 
-/// Which build, and so which form of the op is computed.
+/// Which form of an op is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// Stock MLX: the composition of its ops.
+pub enum Form {
+    /// The composition of stock's ops.
     Stock,
-    /// The fork: our op.
+    /// Our op.
     Fork,
 }
 
-impl Side {
-    /// Its name, which is its prefix's.
+impl Form {
+    /// `stock` or `fork`: who computes it so.
     pub fn name(self) -> &'static str {
         match self {
-            Side::Stock => "stock",
-            Side::Fork => "fork",
+            Form::Stock => "stock",
+            Form::Fork => "fork",
         }
     }
 }
@@ -40,7 +40,7 @@ pub struct Job {
     /// The build's libmlx_fork_c.
     pub library: PathBuf,
     /// Which form of the ops to compute.
-    pub side: Side,
+    pub form: Form,
     /// A file of case names, one a line.
     pub cases: PathBuf,
     /// The folder for results, `NUMBER.bin` by the case's line.
@@ -112,15 +112,15 @@ impl Job {
 
     fn compute(&self, engine: &Engine, case: &dyn Case, number: usize) -> Result<Answer> {
         let inputs = case.inputs(self.seed);
-        let compute = match self.side {
-            Side::Stock => case.composition(engine, &inputs)?,
-            Side::Fork => case.primitive(engine, &inputs)?,
+        let compute = match self.form {
+            Form::Stock => case.composition(engine, &inputs)?,
+            Form::Fork => case.primitive(engine, &inputs)?,
         };
         drop(inputs);
         let (result, seconds) = timed(engine, &compute)?;
-        let path = match self.side {
-            Side::Stock => None,
-            Side::Fork => Some(super::engine::done(engine.lib.last_path(case.op()))?.to_string()),
+        let path = match self.form {
+            Form::Stock => None,
+            Form::Fork => Some(super::engine::done(engine.lib.last_path(case.op()))?.to_string()),
         };
         let file = result_file(&self.out, number);
         std::fs::write(&file, &result.bytes).doing(writing(&file))?;

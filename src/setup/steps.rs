@@ -244,6 +244,7 @@ impl Chain<'_> {
         );
         let plan = parity::Plan {
             smoke: true,
+            extension: self.request.mode != Mode::Fork,
             ops: Some(series.selected().map(|f| f.name.clone()).collect()),
             ..parity::Plan::default()
         };

@@ -7,7 +7,7 @@ use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{CaseReport, SideReport, Verdict};
 use mlx_fork::parity::{self, Plan, Report};
-use mlx_fork::{Error, Result};
+use mlx_fork::{Error, Result, setup};
 
 use crate::terminal::Terminal;
 
@@ -30,6 +30,9 @@ pub struct Parity {
     /// Only the quick cases that also run at the end of setup-mlx
     #[arg(long)]
     smoke: bool,
+    /// Compare within the extension's build, instead of stock with the fork
+    #[arg(long)]
+    extension: bool,
     /// Print the whole report as JSON
     #[arg(long)]
     json: bool,
@@ -44,10 +47,13 @@ const ROWS: usize = 30;
 impl Parity {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
+        let layout = Layout::discover()?;
         let plan = Plan {
             filter: self.filter,
             seed: self.seed,
             smoke: self.smoke,
+            extension: self.extension,
+            ops: setup::composed_features(&layout),
             ..Plan::default()
         };
         if self.list {
@@ -58,7 +64,7 @@ impl Parity {
         }
         let worker = std::env::current_exe().doing(|| "finding this program".into())?;
         let terminal = Terminal::new();
-        let report = parity::run(&Layout::discover()?, &plan, &worker, &terminal)?;
+        let report = parity::run(&layout, &plan, &worker, &terminal)?;
         drop(terminal);
         if self.json {
             let text = serde_json::to_string_pretty(&report);

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mlx_fork::Result;
-use mlx_fork::parity::worker::{Job, Side};
+use mlx_fork::parity::worker::{Form, Job};
 
 /// Computes parity's cases on one build (started by `parity`)
 #[derive(Debug, clap::Args)]
 pub struct ParityWorker {
     /// `stock` or `fork`: which form of the ops to compute
-    #[arg(long, value_parser = side)]
-    side: Side,
+    #[arg(long, value_parser = form)]
+    form: Form,
     /// The build's libmlx_fork_c
     #[arg(long)]
     library: PathBuf,
@@ -30,8 +30,8 @@ pub struct ParityWorker {
     memory: u64,
 }
 
-fn side(text: &str) -> Result<Side, String> {
-    [Side::Stock, Side::Fork]
+fn form(text: &str) -> Result<Form, String> {
+    [Form::Stock, Form::Fork]
         .into_iter()
         .find(|side| side.name() == text)
         .ok_or_else(|| "there are stock and fork".to_string())
@@ -42,7 +42,7 @@ impl ParityWorker {
     pub fn run(self) -> Result<ExitCode> {
         Job {
             library: self.library,
-            side: self.side,
+            form: self.form,
             cases: self.cases,
             out: self.out,
             seed: self.seed,
