@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mlx_fork::build::sides::{Build, Side, SideInput, Sides, stock_and_fork};
+use mlx_fork::build::sides::{Build, SideInput, Sides, stock_and_fork};
 use mlx_fork::build::{Options, ThirdParty, Tools, files, tools};
 use mlx_fork::layout::Layout;
+use mlx_fork::side::Side;
 use mlx_fork::ui::Ui;
 use mlx_fork::{Error, Result};
 
