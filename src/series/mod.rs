@@ -3,6 +3,7 @@
 //! This reads and checks what is in the project (`patches/`, the overlay); it knows MLX's
 //! tree only as paths. Putting a series onto a tree is [`compose`].
 
+mod diff;
 pub mod header;
 pub mod manifest;
 pub mod patch;

@@ -58,11 +58,3 @@ fn the_diffstat_has_to_be_true() {
         assert!(error.what().contains("diffstat says"), "{error}");
     }
 }
-
-#[test]
-fn names_are_read_only_where_both_are_one() {
-    assert_eq!(same_names("a/x b/y b/x b/y"), Ok("x b/y"));
-    for wrong in ["a/x b/y", "a/x", "", "a/ b/x", "x b/x", "a/é b/x"] {
-        assert!(same_names(wrong).is_err(), "{wrong}");
-    }
-}
