@@ -6,6 +6,7 @@
 //! `xtask` does both. See `docs/architecture.md`.
 
 pub mod build;
+pub mod composed;
 pub mod config;
 pub mod env;
 pub mod error;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::build::extension::MLX_PYTHON;
 use crate::build::stamp::Stamp;
 use crate::build::tools;
+use crate::composed::Composed;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::probe::{Interpreter, Subject};
@@ -54,11 +55,19 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
     {
         return Err(lacking(why));
     }
+    let inputs = stamp.inputs().unwrap_or_default();
+    if side != Side::Stock
+        && let Some(last) = Composed::read(layout)
+        && (inputs.get("fork id") != Some(&last.fork.id) || !last.is_current(layout)?)
+    {
+        return Err(lacking(
+            "the overlay or the series has changed since it was built".into(),
+        ));
+    }
     let library = match side {
         Side::Stock | Side::Fork => "mlx",
         Side::Extension => "mlx_fused",
     };
-    let inputs = stamp.inputs().unwrap_or_default();
     let recorded = |name: &str| {
         let value = inputs.get(name).map(String::from);
         value.filter(|value| !value.is_empty())

@@ -5,8 +5,6 @@
 
 mod steps;
 
-pub use steps::composed_features;
-
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -1,46 +1,23 @@
 //! The steps of the chain, each from its inputs to what it leaves behind.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{BuildReport, Chain, Mode};
 use crate::build::stamp::{Inputs, Stamp};
 use crate::build::{self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools};
+use crate::composed::Composed;
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
 use crate::git::compose::Fork;
-use crate::layout::Layout;
 use crate::parity;
 use crate::probe;
 use crate::run;
 use crate::series::Series;
 use crate::side::Side;
 use crate::source::{self, Served};
-
-/// What compose made the last time, and from what.
-#[derive(Serialize, Deserialize)]
-struct Composed {
-    series: String,
-    fork: Fork,
-}
-
-impl Composed {
-    fn path(layout: &Layout) -> PathBuf {
-        layout.stamps().join("composed.json")
-    }
-
-    fn read(layout: &Layout) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(layout)).ok()?).ok()
-    }
-}
-
-/// The features of the fork that was composed last; `None` before the first.
-pub fn composed_features(layout: &Layout) -> Option<Vec<String>> {
-    let fork = Composed::read(layout)?.fork;
-    Some(fork.commits.into_iter().map(|c| c.feature).collect())
-}
 
 fn json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::bug(e.to_string()))
@@ -49,7 +26,7 @@ fn json(value: &impl Serialize) -> Result<String> {
 impl Chain<'_> {
     /// Composes the fork and has `mlx_local` show it.
     pub(super) fn fork(&mut self, served: &Served, series: &Series) -> Result<Fork> {
-        self.step("fork", |chain| {
+        self.step("series", |chain| {
             let (fork, composed) = chain.composed(served, series)?;
             let changed = git::checkout::fork(chain.layout, &fork)?;
             if !changed.untracked.is_empty() {
@@ -64,9 +41,8 @@ impl Chain<'_> {
     }
 
     fn composed(&self, served: &Served, series: &Series) -> Result<(Fork, bool)> {
-        let key = series.content_key();
         if let Some(last) = Composed::read(self.layout)
-            && last.series == key
+            && last.series == series.content_key()
             && last.fork.base == served.commit
             && git::compose::is_there(self.layout, &last.fork)?
         {
@@ -85,11 +61,7 @@ impl Chain<'_> {
             .doing(|| format!("getting {}, which the series is made for", series.base))?;
         }
         let fork = git::compose::compose(self.layout, series, &served.commit)?;
-        let composed = Composed {
-            series: key,
-            fork: fork.clone(),
-        };
-        files::replace(&Composed::path(self.layout), &json(&composed)?)?;
+        Composed::write(self.layout, series, &fork)?;
         Ok((fork, true))
     }
 
@@ -297,7 +269,7 @@ impl Chain<'_> {
             stamp.remove()?;
             let found = judge(chain)?;
             files::replace(&counts, &json(&found)?)?;
-            stamp.save(&inputs, &[counts.clone()])?;
+            stamp.save(&inputs, std::slice::from_ref(&counts))?;
             Ok((found, true))
         })
     }

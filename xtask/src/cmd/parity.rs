@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets};
+use mlx_fork::composed::Composed;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{CaseReport, SideReport, Verdict};
 use mlx_fork::parity::{self, Plan, Report};
-use mlx_fork::{Error, Result, setup};
+use mlx_fork::{Error, Result};
 
 use crate::terminal::Terminal;
 
@@ -53,7 +54,7 @@ impl Parity {
             seed: self.seed,
             smoke: self.smoke,
             extension: self.extension,
-            ops: setup::composed_features(&layout),
+            ops: Composed::read(&layout).map(|last| last.features()),
             ..Plan::default()
         };
         if self.list {

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
+use mlx_fork::composed::Composed;
 use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::probe::{self, Report, worker};
 use mlx_fork::run;
 use mlx_fork::side::Side;
-use mlx_fork::{Error, Result, series, setup};
+use mlx_fork::{Error, Result};
 
 /// Show what stock and fork can do, and check that it is what was promised.
 ///
@@ -56,10 +57,7 @@ impl Probe {
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
-        let mut series = series::load(&layout)?;
-        if let Some(features) = setup::composed_features(&layout) {
-            series = series.select(&features)?;
-        }
+        let series = Composed::series_on_disk(&layout)?;
         let expected = probe::expected(&config, &series);
         let mut sides: Vec<Side> = Side::ALL.to_vec();
         if self.side.is_empty() {

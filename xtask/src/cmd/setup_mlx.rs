@@ -1,12 +1,13 @@
 //! `cargo xtask setup-mlx`: the main job.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser};
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use mlx_fork::build::{LauncherChoice, Options, install};
 use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
@@ -160,6 +161,9 @@ fn name_and_folder(text: &str) -> Result<(String, PathBuf), String> {
 fn show(summary: &Summary) {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     let mut row = |what: &str, value: String| {
         table.add_row([what.to_string(), value]);
     };
