@@ -6,10 +6,10 @@ mod upstream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mlx_fork::Kind;
-use mlx_fork::build::LauncherChoice;
+use mlx_fork::build::{Against, LauncherChoice, c_api, extension};
 use mlx_fork::ui::{Silent, Ui};
 use upstream::Bench;
 
@@ -75,7 +75,7 @@ fn both_sides_are_built_and_the_second_run_does_nothing() {
     for file in [
         &*library("stock"),
         "stock/include/mlx/array.h",
-        "stock/share/cmake/MLX/MLXTargets.cmake",
+        "stock/share/cmake/MLX/MLXConfig.cmake",
         "stock/python/mlx/core.test.so",
         "stock/python/mlx/nn/layers.py",
         &*format!("fork/python/mlx/lib/{}", library_name()),
@@ -241,6 +241,70 @@ fn a_wrong_line_of_cmake_is_shown_and_the_next_run_recovers() {
     assert_eq!(bench.prefixes(), before);
 }
 
+#[test]
+fn the_c_api_is_built_again_where_its_side_or_its_source_changed() {
+    let (_dir, mut bench) = built();
+    bench.add_projects();
+    let c_api = |bench: &Bench| {
+        let builds = bench.run(&Silent).unwrap();
+        builds.map(|build| {
+            let (layout, options) = (&bench.layout, &bench.options);
+            c_api(layout, options, &bench.tools, &build, &Silent)
+                .unwrap()
+                .fresh
+        })
+    };
+    assert_eq!(c_api(&bench), [false, false]);
+    let library = |side| {
+        let name = library_name().replace("mlx", "mlx_fork_c");
+        bench.layout.prefix(side).join("lib").join(name)
+    };
+    let (stock, fork) = (library("stock"), library("fork"));
+    assert!(stock.exists() && fork.exists());
+    assert_eq!(c_api(&bench), [true, true]);
+
+    edit(
+        &mut bench,
+        "mlx/fused/swiglu.cpp",
+        "int more() { return 2; }\n",
+    );
+    assert_eq!(c_api(&bench), [true, false]);
+    assert!(fork.exists());
+
+    std::fs::remove_file(&stock).unwrap();
+    assert_eq!(c_api(&bench), [false, true]);
+    assert!(stock.exists());
+}
+
+#[test]
+fn the_extension_is_built_against_a_prefix_and_again_when_that_changes() {
+    let (_dir, bench) = built();
+    bench.add_projects();
+    let stock = bench.layout.prefix("stock");
+    let extension = |against: &Path| {
+        let against = Against::Prefix(against.to_path_buf());
+        let (layout, options) = (&bench.layout, &bench.options);
+        extension(layout, options, &bench.tools, &against, "an-id", &Silent)
+    };
+    let first = extension(&stock).unwrap();
+    assert_eq!((first.ours, first.upstream, first.fresh), (1, 0, false));
+    let library = first
+        .prefix
+        .join("lib")
+        .join(library_name().replace("mlx", "mlx_fused"));
+    assert!(library.exists());
+    assert!(extension(&stock).unwrap().fresh);
+
+    let header = stock.join("include/mlx/array.h");
+    let text = std::fs::read_to_string(&header).unwrap();
+    std::fs::write(&header, text + "// another MLX\n").unwrap();
+    assert_eq!(extension(&stock).unwrap().ours, 1);
+
+    let error = extension(bench.layout.root()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.what().contains("MLXConfig.cmake"), "{error}");
+}
+
 /// What [`kill_9_at_any_time`] and the like run in a process of its own.
 #[test]
 #[ignore = "a child process of other tests"]
@@ -287,7 +351,8 @@ fn kill_9_at_any_time_changes_nothing_in_what_the_next_run_makes() {
     let expected = bench.prefixes();
     let root = dir.path().canonicalize().unwrap();
     // A small generator: the times must not be the same in every run, but known when one fails.
-    let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = now.as_nanos() as u64;
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut random = move || {
         state ^= state << 13;

@@ -31,7 +31,7 @@ target_link_libraries(tests PRIVATE mlx)
 include(GNUInstallDirs)
 install(TARGETS mlx EXPORT MLXTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY mlx DESTINATION include FILES_MATCHING PATTERN "*.h")
-install(EXPORT MLXTargets FILE MLXTargets.cmake DESTINATION share/cmake/MLX)
+install(EXPORT MLXTargets FILE MLXConfig.cmake DESTINATION share/cmake/MLX)
 "#;
 
 const PYTHON: &str = r#"add_library(core MODULE mlx.cpp)
@@ -40,6 +40,17 @@ set_target_properties(core PROPERTIES PREFIX "" SUFFIX ".test.so" LIBRARY_OUTPUT
                                       BUILD_WITH_INSTALL_RPATH ON)
 target_link_libraries(core PRIVATE mlx)
 "#;
+
+/// Our projects outside the tree, each a library of one source on MLX.
+fn project(library: &str, source: &str) -> String {
+    format!(
+        "cmake_minimum_required(VERSION 3.25)\nproject(x LANGUAGES CXX)\n\
+         find_package(MLX CONFIG REQUIRED)\nadd_library({library} SHARED {source})\n\
+         target_link_libraries({library} PRIVATE mlx)\n\
+         set_source_files_properties({source} PROPERTIES COMPILE_DEFINITIONS\n\
+         ID=\"${{MLX_FORK_ID}}\")\ninstall(TARGETS {library} LIBRARY DESTINATION lib)\n"
+    )
+}
 
 fn unit(name: &str, body: &str) -> String {
     format!(
@@ -129,6 +140,23 @@ impl Bench {
             tools,
             stock: ("stock-1".into(), stock("1")),
             fork: ("fork-1".into(), fork("1")),
+        }
+    }
+
+    /// Writes the C API's and the extension's projects.
+    pub fn add_projects(&self) {
+        let ours = self.layout.root().join("mlx_primitives");
+        let api = "#include \"mlx/array.h\"\nextern \"C\" const char* id() { return ID; }\n";
+        for (file, text) in [
+            ("c/CMakeLists.txt", project("mlx_fork_c", "api.cpp")),
+            ("c/api.cpp", api.into()),
+            (
+                "extension/CMakeLists.txt",
+                project("mlx_fused", "../swiglu.cpp"),
+            ),
+            ("swiglu.cpp", unit("swiglu", "do_array(x);")),
+        ] {
+            files::replace(&ours.join(file), &text).unwrap();
         }
     }
 
