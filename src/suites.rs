@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::build::sides::test_program;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::process::{Command, Output};
@@ -74,7 +75,7 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     if full {
         rust = rust.args(["--", "--include-ignored"]);
     }
-    let cpp = Command::new(layout.build_folder().join("tests/tests"))
+    let cpp = Command::new(test_program(layout))
         // Two of MLX's cases need GGUF, which is not built.
         .args(["--test-case-exclude=*gguf*", "--no-colors"])
         .env("DEVICE", "cpu");

@@ -148,6 +148,20 @@ impl<'a> Sides<'a> {
         Ok(build)
     }
 
+    /// Builds the C++ tests of this side, whose build is up to date; gives the program.
+    ///
+    /// # Errors
+    /// As [`stock_and_fork`].
+    pub fn build_tests(self, input: &SideInput, ui: &dyn Ui) -> Result<PathBuf> {
+        let held = self.project(input).hold(ui)?;
+        (self.show)(&input.tree)?;
+        held.configure(ui)?;
+        held.take_built()?;
+        held.build(&["tests"], ui)?;
+        held.note_built(&input.tree)?;
+        Ok(test_program(self.layout))
+    }
+
     fn compile(self, held: &Held<'_>, input: &SideInput, ui: &dyn Ui) -> Result<BTreeSet<String>> {
         let targets: &[&str] = match self.options.python {
             true => &["mlx", "core"],
@@ -208,6 +222,11 @@ impl<'a> Sides<'a> {
             },
         }
     }
+}
+
+/// The C++ tests of the side that was built last.
+pub fn test_program(layout: &Layout) -> PathBuf {
+    layout.build_folder().join("tests/tests")
 }
 
 /// The stamp of a side's build.

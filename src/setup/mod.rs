@@ -61,6 +61,8 @@ pub enum Until {
     Probe,
     /// And compute what they should.
     Parity,
+    /// The C++ tests are built.
+    Tests,
 }
 
 /// One step of a run.
@@ -242,6 +244,9 @@ impl Chain<'_> {
             return Ok(());
         }
         summary.parity = Some(self.parity(&series)?);
+        if until >= Until::Tests && self.request.mode == Mode::Fork {
+            self.tests(served, &fork, &series, &tools, &third_party)?;
+        }
         Ok(())
     }
 }

@@ -90,38 +90,13 @@ impl Chain<'_> {
         tools: &Tools,
         third_party: &ThirdParty,
     ) -> Result<Vec<BuildReport>> {
-        let overlay = series
-            .selected()
-            .flat_map(|feature| &feature.overlay)
-            .map(|file| (file.source.clone(), file.target.clone()))
-            .collect();
-        let inputs = [
-            SideInput {
-                side: Side::Stock,
-                tree: served.tree.clone(),
-                id: served.commit.clone(),
-                overlay: Vec::new(),
-            },
-            SideInput {
-                side: Side::Fork,
-                tree: fork.tree.clone(),
-                id: fork.id.clone(),
-                overlay,
-            },
-        ];
+        let inputs = side_inputs(served, fork, series);
         let mut builds = Vec::new();
         let mut stock_tree = None;
         for (name, input) in ["stock", "fork"].into_iter().zip(&inputs) {
             let built = self.step(name, |chain| {
-                let layout = chain.layout;
-                let show = |tree: &str| git::checkout::materialize(layout, tree).map(|_| ());
-                let sides = Sides {
-                    layout,
-                    options: &chain.request.options,
-                    tools,
-                    third_party,
-                    show: &show,
-                };
+                let show = chain.show();
+                let sides = chain.sides_with(tools, third_party, &show);
                 let built = sides.build(input, stock_tree, chain.ui)?;
                 let did = !built.fresh;
                 Ok((built, did))
@@ -138,6 +113,51 @@ impl Chain<'_> {
             Ok(((), did))
         })?;
         Ok(builds.iter().map(BuildReport::of).collect())
+    }
+
+    /// Builds MLX's C++ tests and ours against the fork.
+    pub(super) fn tests(
+        &mut self,
+        served: &Served,
+        fork: &Fork,
+        series: &Series,
+        tools: &Tools,
+        third_party: &ThirdParty,
+    ) -> Result<()> {
+        let [_, input] = side_inputs(served, fork, series);
+        self.step("tests", |chain| {
+            let stamp = Stamp::at(chain.layout.stamps().join("tests.json"));
+            let inputs = chain.builds_as_inputs()?;
+            if stamp.stale(&inputs).is_none() {
+                return Ok(((), false));
+            }
+            stamp.remove()?;
+            let show = chain.show();
+            let sides = chain.sides_with(tools, third_party, &show);
+            let program = sides.build_tests(&input, chain.ui)?;
+            stamp.save(&inputs, &[program])?;
+            Ok(((), true))
+        })
+    }
+
+    fn show(&self) -> impl Fn(&str) -> Result<()> {
+        let layout = self.layout;
+        move |tree: &str| git::checkout::materialize(layout, tree).map(|_| ())
+    }
+
+    fn sides_with<'b>(
+        &'b self,
+        tools: &'b Tools,
+        third_party: &'b ThirdParty,
+        show: &'b dyn Fn(&str) -> Result<()>,
+    ) -> Sides<'b> {
+        Sides {
+            layout: self.layout,
+            options: &self.request.options,
+            tools,
+            third_party,
+            show,
+        }
     }
 
     /// Builds our primitives alone, against an MLX that is there.
@@ -293,4 +313,26 @@ fn mlx_version(tree: &Path) -> Result<String> {
         ))
         .hint("name the MLX to build against: --against PREFIX")),
     }
+}
+
+fn side_inputs(served: &Served, fork: &Fork, series: &Series) -> [SideInput; 2] {
+    let overlay = series
+        .selected()
+        .flat_map(|feature| &feature.overlay)
+        .map(|file| (file.source.clone(), file.target.clone()))
+        .collect();
+    [
+        SideInput {
+            side: Side::Stock,
+            tree: served.tree.clone(),
+            id: served.commit.clone(),
+            overlay: Vec::new(),
+        },
+        SideInput {
+            side: Side::Fork,
+            tree: fork.tree.clone(),
+            id: fork.id.clone(),
+            overlay,
+        },
+    ]
 }

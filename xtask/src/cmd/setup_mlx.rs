@@ -212,10 +212,11 @@ fn show(summary: &Summary) {
     }
 }
 
-/// Sets up with no choices made: what other commands that need the builds begin with.
-pub fn with_defaults(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
-    let defaults = Defaults::parse_from(["setup-mlx"]).setup;
-    setup::run(layout, config, &defaults.request(config)?, ui).map(|_| ())
+/// Sets up with no choices made, and builds the C++ tests: what `test` begins with.
+pub fn for_tests(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
+    let mut request = Defaults::parse_from(["setup-mlx"]).setup.request(config)?;
+    request.until = Until::Tests;
+    setup::run(layout, config, &request, ui).map(|_| ())
 }
 
 /// The arguments' own defaults, without a command line.

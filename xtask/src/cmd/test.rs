@@ -36,7 +36,7 @@ impl Test {
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
         let ui = Terminal::new();
-        setup_mlx::with_defaults(&layout, &config, &ui)?;
+        setup_mlx::for_tests(&layout, &config, &ui)?;
         let mut outcomes = Vec::new();
         for suite in suites::plan(&layout, self.full)? {
             if self
