@@ -1,6 +1,8 @@
 //! The builds, step by step, on a small upstream and with the real cmake, ninja and compiler.
 
-#[path = "support/upstream.rs"]
+#[path = "common/machine.rs"]
+mod machine;
+#[path = "common/cmake_upstream.rs"]
 mod upstream;
 
 use std::path::{Path, PathBuf};

@@ -2,15 +2,17 @@
 //! thing broken on purpose is reported with the command that mends it. Tools are broken by
 //! programs that fail; nothing here stands in for a tool that works.
 
+#[path = "common/machine.rs"]
+mod machine;
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use mlx_fork::Kind;
 use mlx_fork::build::doctor::{self, Fitness, Report, Row};
 use mlx_fork::build::system::{Manager, System};
-use mlx_fork::build::tools::{self, Tools};
+use mlx_fork::build::tools;
 use mlx_fork::build::{LauncherChoice, Options, declared, install, python, third_party, venv};
 use mlx_fork::config::Config;
 use mlx_fork::layout::Layout;
@@ -24,15 +26,6 @@ fn options() -> Options {
         launcher: LauncherChoice::None,
         ..Options::default()
     }
-}
-
-/// The real tools of this machine, found once; PyPI's part stays under target/ between runs.
-fn real() -> &'static Tools {
-    static TOOLS: OnceLock<Tools> = OnceLock::new();
-    TOOLS.get_or_init(|| {
-        let layout = Layout::at(ROOT, Path::new(ROOT).join("target/mlx-doctor-tests"));
-        tools::find(&layout, &options(), &Silent).expect("the tools of this machine")
-    })
 }
 
 /// A system whose `PATH` is one folder, in which tests put what they want.
@@ -55,7 +48,7 @@ impl Machine {
             path: bin.clone().into_os_string(),
             cc: None,
             cxx: None,
-            libclang: Some(real().libclang.clone()),
+            libclang: Some(machine::tools().libclang.clone()),
             ..System::detect()
         };
         let layout = Layout::at(ROOT, dir.path().join("target"));
@@ -66,10 +59,10 @@ impl Machine {
             layout,
         };
         for (name, path) in [
-            ("cmake", &real().cmake.path),
-            ("ninja", &real().ninja.path),
-            ("cc", &real().cc.path),
-            ("c++", &real().cxx.path),
+            ("cmake", &machine::tools().cmake.path),
+            ("ninja", &machine::tools().ninja.path),
+            ("cc", &machine::tools().cc.path),
+            ("c++", &machine::tools().cxx.path),
         ] {
             symlink(path, machine.bin.join(name)).unwrap();
         }
@@ -166,7 +159,7 @@ fn a_ninja_that_fails_is_reported_as_ninjas_fault() {
 #[test]
 fn a_compiler_that_cannot_link_is_reported_though_it_compiles() {
     let machine = Machine::bare();
-    let real = real().cxx.path.display().to_string();
+    let real = machine::tools().cxx.path.display().to_string();
     // -c and -E work; what links fails as it does where the C library's files are missing.
     let rest = format!(
         "for a in \"$@\"; do case $a in -c|-E) exec {real} \"$@\";; esac; done\n\
@@ -232,7 +225,7 @@ fn missing_headers_are_all_reported_at_once_by_doctor_and_by_the_build() {
         &machine.layout,
         &config,
         &options(),
-        real(),
+        machine::tools(),
         &none,
     );
     let error = resolution
@@ -307,7 +300,7 @@ fn a_missing_launcher_is_optional() {
 fn the_second_search_runs_nothing_and_a_changed_tool_is_searched_again() {
     let machine = Machine::bare();
     let log = machine.bin.join("ran");
-    let real = real().cc.path.display().to_string();
+    let real = machine::tools().cc.path.display().to_string();
     machine.without("cc");
     let spy = format!(
         "#!/bin/sh\necho ran >> {}\nexec {real} \"$@\"\n",
@@ -342,7 +335,7 @@ fn a_folder_named_by_the_user_comes_first_and_must_be_what_it_says() {
         options.third_party.insert(name.into(), folder.clone());
         let none = declared::Declarations::default();
         let (system, layout) = (&machine.system, &machine.layout);
-        third_party::resolve_on(system, layout, &config, &options, real(), &none)
+        third_party::resolve_on(system, layout, &config, &options, machine::tools(), &none)
     };
     let error = resolve("fmt").unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
@@ -402,7 +395,14 @@ fn what_neither_the_system_nor_pypi_has_is_fetched_once_and_kept() {
     let config = Config::load(&machine.layout).unwrap();
     let resolve = || {
         let (system, layout) = (&machine.system, &machine.layout);
-        let all = third_party::resolve_on(system, layout, &config, &options(), real(), &declared);
+        let all = third_party::resolve_on(
+            system,
+            layout,
+            &config,
+            &options(),
+            machine::tools(),
+            &declared,
+        );
         all.unwrap().rows
     };
     let rows = resolve();
@@ -428,7 +428,14 @@ fn a_fetch_that_fails_says_why_and_leaves_nothing() {
     let declared = tree_wanting_fmt_from(&machine.bin.join("mlx"), &url);
     let config = Config::load(&machine.layout).unwrap();
     let (system, layout) = (&machine.system, &machine.layout);
-    let all = third_party::resolve_on(system, layout, &config, &options(), real(), &declared);
+    let all = third_party::resolve_on(
+        system,
+        layout,
+        &config,
+        &options(),
+        machine::tools(),
+        &declared,
+    );
     let rows = all.unwrap().rows;
     let why = |at: usize| rows[at].as_ref().unwrap_err().1.why.clone();
     assert!(

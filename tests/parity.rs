@@ -1,10 +1,14 @@
 //! Parity end to end. What becomes of workers that misbehave is tried with a shell script in
 //! their place; the last tests need the builds that `cargo xtask setup-mlx` makes.
 
+#[path = "common/machine.rs"]
+mod machine;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use machine::xtask;
 use mlx_fork::Kind;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::Verdict;
@@ -132,24 +136,12 @@ fn a_missing_build_is_an_error_that_says_what_makes_it() {
     assert!(error.hints()[0].contains("setup-mlx"));
 }
 
-/// The program that answers to `parity-worker`, built by `cargo xtask test`.
-fn xtask() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("xtask");
-    let path = program.display();
-    assert!(
-        program.is_file(),
-        "{path} is missing: run `cargo build -p xtask` first"
-    );
-    program
-}
-
 fn run_for_real(filter: &str) -> Report {
     let plan = Plan {
         filter: Some(filter.into()),
         ..Plan::default()
     };
-    parity::run(&Layout::discover().unwrap(), &plan, &xtask(), &Silent).unwrap()
+    parity::run(&Layout::discover().unwrap(), &plan, xtask(), &Silent).unwrap()
 }
 
 #[test]
@@ -191,7 +183,7 @@ fn a_worker_over_its_memory_is_one_red_case() {
         ..Plan::default()
     };
     let layout = Layout::discover().unwrap();
-    let report = parity::run(&layout, &plan, &xtask(), &Silent).unwrap();
+    let report = parity::run(&layout, &plan, xtask(), &Silent).unwrap();
     assert_eq!((report.planned, report.reported, report.failed), (1, 1, 1));
     assert!(
         report.cases[0]

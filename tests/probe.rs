@@ -2,30 +2,15 @@
 //! finding of the report, and the probe itself comes back. The libraries are real ones of a
 //! few lines, made by this system's compiler; the worker is the real `xtask`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+#[path = "common/machine.rs"]
+mod machine;
 
+use std::path::Path;
+use std::process::Command;
+
+use machine::xtask;
 use mlx_fork::probe::{self, Promise, Report, Subject};
 use mlx_fork::side::Side;
-
-/// The `xtask` program of this build, made if it is not there yet.
-fn xtask() -> &'static Path {
-    static XTASK: OnceLock<PathBuf> = OnceLock::new();
-    XTASK.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "xtask"])
-            .args(["--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().map(|l| serde_json::from_str(l).unwrap());
-        let executable = |line: serde_json::Value| line["executable"].as_str().map(PathBuf::from);
-        lines.filter_map(executable).next().unwrap()
-    })
-}
 
 const ID: &str = "0123456789012345678901234567890123456789";
 

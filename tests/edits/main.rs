@@ -4,7 +4,7 @@
 mod build_folder;
 mod cases;
 mod kills;
-#[path = "../synthetic/mod.rs"]
+#[path = "../common/series_upstream.rs"]
 mod synthetic;
 
 use std::collections::BTreeMap;

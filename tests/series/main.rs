@@ -2,7 +2,7 @@
 //! application, the port to another commit, and everything that is refused.
 
 mod refused;
-#[path = "../synthetic/mod.rs"]
+#[path = "../common/series_upstream.rs"]
 mod synthetic;
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! From a mirror to `mlx_local`: with real git repositories, a real `git daemon` on loopback,
 //! and cargo's real registry.
 
-#[path = "../common/upstream.rs"]
+#[path = "../common/git_upstream.rs"]
 mod upstream;
 
 mod interrupted;

@@ -1,11 +1,13 @@
 //! A small upstream with MLX's shape: the targets, the install rules and the hooks that the
 //! builds rely on, in ten files that compile in seconds.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mlx_fork::build::sides::{Build, SideInput, Sides, stock_and_fork};
-use mlx_fork::build::{Options, ThirdParty, Tools, files, tools};
+use mlx_fork::build::{Options, ThirdParty, Tools, files};
 use mlx_fork::layout::Layout;
 use mlx_fork::side::Side;
 use mlx_fork::ui::Ui;
@@ -50,6 +52,21 @@ fn project(library: &str, source: &str) -> String {
          set_source_files_properties({source} PROPERTIES COMPILE_DEFINITIONS\n\
          ID=\"${{MLX_FORK_ID}}\")\ninstall(TARGETS {library} LIBRARY DESTINATION lib)\n"
     )
+}
+
+/// The C API's and the extension's projects: their files under mlx_primitives/.
+pub fn projects() -> [(&'static str, String); 5] {
+    let api = "#include \"mlx/array.h\"\nextern \"C\" const char* id() { return ID; }\n";
+    [
+        ("c/CMakeLists.txt", project("mlx_fork_c", "api.cpp")),
+        ("c/api.cpp", api.into()),
+        ("c/mlx_fork.h", "int mlx_fork_count(int of);\n".into()),
+        (
+            "extension/CMakeLists.txt",
+            project("mlx_fused", "../swiglu.cpp"),
+        ),
+        ("swiglu.cpp", unit("swiglu", "do_array(x);")),
+    ]
 }
 
 fn unit(name: &str, body: &str) -> String {
@@ -124,20 +141,13 @@ pub struct Bench {
 impl Bench {
     /// In this folder, with the real tools of this checkout.
     pub fn at(root: &Path) -> Self {
-        let options = Options {
-            python: false,
-            jobs: Some(2),
-            ..Options::default()
-        };
-        let project = Layout::discover().unwrap();
-        let tools = tools::find(&project, &options, &mlx_fork::ui::Silent).unwrap();
         Bench {
             layout: Layout::at(root, root.join("target/mlx")),
             options: Options {
-                python: true,
-                ..options
+                jobs: Some(2),
+                ..Options::default()
             },
-            tools,
+            tools: crate::machine::tools().clone(),
             stock: ("stock-1".into(), stock("1")),
             fork: ("fork-1".into(), fork("1")),
         }
@@ -145,18 +155,8 @@ impl Bench {
 
     /// Writes the C API's and the extension's projects.
     pub fn add_projects(&self) {
-        let ours = self.layout.root().join("mlx_primitives");
-        let api = "#include \"mlx/array.h\"\nextern \"C\" const char* id() { return ID; }\n";
-        for (file, text) in [
-            ("c/CMakeLists.txt", project("mlx_fork_c", "api.cpp")),
-            ("c/api.cpp", api.into()),
-            (
-                "extension/CMakeLists.txt",
-                project("mlx_fused", "../swiglu.cpp"),
-            ),
-            ("swiglu.cpp", unit("swiglu", "do_array(x);")),
-        ] {
-            files::replace(&ours.join(file), &text).unwrap();
+        for (file, text) in projects() {
+            files::replace(&self.layout.root().join("mlx_primitives").join(file), &text).unwrap();
         }
     }
 

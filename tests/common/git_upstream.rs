@@ -1,6 +1,8 @@
 //! A small synthetic upstream: real git repositories with the awkward things that MLX's tree
 //! may hold, and a project folder (fork.toml, patches/pins) that pins two of its commits.
 
+#![allow(dead_code, reason = "each test program uses its own part")]
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
