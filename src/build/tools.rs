@@ -109,7 +109,7 @@ impl Tools {
     }
 }
 
-/// What is kept in tools.json.
+/// What is kept of a search.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     asked: String,
@@ -132,7 +132,7 @@ pub fn find_on(system: &System, layout: &Layout, options: &Options, ui: &dyn Ui)
         false => None,
     };
     let asked = search::fingerprint(system, options, nanobind.as_deref());
-    let path = layout.stamps().join("tools.json");
+    let path = record(layout, options.python);
     if let Some(tools) = recall(&path, &asked) {
         return Ok(tools);
     }
@@ -147,9 +147,18 @@ pub fn source_tree(layout: &Layout, options: &Options) -> PathBuf {
     options.source.clone().unwrap_or_else(|| layout.mlx_local())
 }
 
+/// Where the last search is kept: a search without Python must not make one with it forget.
+fn record(layout: &Layout, python: bool) -> PathBuf {
+    let name = match python {
+        true => "tools.json",
+        false => "tools-without-python.json",
+    };
+    layout.stamps().join(name)
+}
+
 /// The Python of the builds' environment, as the last search for tools found it.
 pub fn recorded_python(layout: &Layout) -> Option<PathBuf> {
-    let text = std::fs::read(layout.stamps().join("tools.json")).ok()?;
+    let text = std::fs::read(record(layout, true)).ok()?;
     let kept: Kept = serde_json::from_slice(&text).ok()?;
     Some(kept.tools.python?.path).filter(|python| python.is_file())
 }
