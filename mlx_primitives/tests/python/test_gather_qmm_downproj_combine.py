@@ -2,12 +2,12 @@
 
 import os
 import tempfile
-import unittest
 
-import fused_reference as ref
 import mlx.core as mx
 import mlx_tests
 import numpy as np
+
+import fused_reference as ref
 
 ACCUMULATES = ["fma", "no_fma", "exact", "fp32", "fp32_no_fma", "native"]
 
