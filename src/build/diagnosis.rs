@@ -1,12 +1,19 @@
 //! What went wrong in a build, from what it printed: the first error's lines, and whether
 //! the machine is to blame. Not the running of builds.
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use crate::error::{Error, Kind};
 
 /// A person reads this many lines; the log has the others.
 const LINES: usize = 15;
 /// A compiler's command line can be thousands of characters.
 const WIDTH: usize = 240;
+
+/// A disk with less room than this is full: a compiler's temporary files need more.
+const LEAST_ROOM: u64 = 1 << 20;
 
 /// What a machine does to a build, as programs print it, and the way out.
 const MACHINE: &[(&str, &str, &str)] = &[
@@ -57,22 +64,39 @@ const MACHINE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The error of a failed step: its first error's lines, and `kind` unless the machine is
-/// to blame.
-pub fn failure(printed: &str, ending: &str, kind: Kind) -> Error {
+/// The error of a step that failed in this folder: its first error's lines, and `kind` unless
+/// the machine is to blame.
+pub fn failure(printed: &str, ending: &str, kind: Kind, folder: &Path) -> Error {
     let lines = first_error(printed);
     let shown = lines
         .iter()
         .map(|line| format!("    {line}"))
         .collect::<Vec<_>>()
         .join("\n");
-    let machine = MACHINE.iter().find(|(text, ..)| printed.contains(text));
+    let said = MACHINE.iter().find(|(text, ..)| printed.contains(text));
+    // cmake writes half a file without a word, and stumbles over it later.
+    let full = || room(folder).is_some_and(|room| room < LEAST_ROOM);
+    let machine = said.or_else(|| full().then_some(&MACHINE[0]));
     match machine {
         Some((_, what, hint)) => {
             Error::environment(format!("{what} ({ending}):\n{shown}")).hint(*hint)
         }
         None => Error::new(kind, format!("{ending}:\n{shown}")),
     }
+}
+
+/// The bytes that this user may still write where this folder is.
+fn room(folder: &Path) -> Option<u64> {
+    let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statvfs only writes to the struct, which is plain numbers.
+    let (found, status) = unsafe {
+        let mut found: libc::statvfs = std::mem::zeroed();
+        let status = libc::statvfs(path.as_ptr(), &raw mut found);
+        (found, status)
+    };
+    #[allow(clippy::unnecessary_cast, reason = "the fields are narrower on macOS")]
+    let room = (found.f_bavail as u64).saturating_mul(found.f_frsize as u64);
+    (status == 0).then_some(room)
 }
 
 /// The lines of the first error that a compiler, a linker, ninja or cmake printed.
@@ -211,11 +235,11 @@ ninja: build stopped: subcommand failed.
     #[test]
     fn a_full_disk_is_the_machines_fault_and_a_wrong_line_of_code_is_not() {
         let full = "FAILED: a.o\nas: fatal error: a.o: No space left on device\n";
-        let error = failure(full, "exit code 1", Kind::Gate);
+        let error = failure(full, "exit code 1", Kind::Gate, &std::env::temp_dir());
         assert_eq!(error.kind(), Kind::Environment);
         assert!(error.hints()[0].contains("disk space"));
         assert_eq!(
-            failure(COMPILE, "exit code 1", Kind::Gate).kind(),
+            failure(COMPILE, "exit code 1", Kind::Gate, &std::env::temp_dir()).kind(),
             Kind::Gate
         );
     }

@@ -63,9 +63,11 @@ impl Run<'_> {
             return Ok(compiled);
         }
         let printed = format!("{}{}", output.stdout, output.stderr);
-        Err(diagnosis::failure(&printed, &output.ending(), self.failure)
-            .doing(format!("running `{shown}`"))
-            .hint(format!("the full log is {}", self.log.display())))
+        Err(
+            diagnosis::failure(&printed, &output.ending(), self.failure, self.folder)
+                .doing(format!("running `{shown}`"))
+                .hint(format!("the full log is {}", self.log.display())),
+        )
     }
 }
 

@@ -210,7 +210,7 @@ impl Held<'_> {
         }
         let printed = format!("{}{}", output.stderr, output.stdout);
         Err(
-            diagnosis::failure(&printed, &output.ending(), project.failure)
+            diagnosis::failure(&printed, &output.ending(), project.failure, &project.folder)
                 .doing(format!("configuring {} with cmake", project.name))
                 .hint(format!("the full log is {}", log.display())),
         )
@@ -247,15 +247,18 @@ impl Held<'_> {
             return Ok(());
         }
         let printed = format!("{}{}", output.stderr, output.stdout);
-        Err(
-            diagnosis::failure(&printed, &output.ending(), Kind::Environment)
-                .doing(format!(
-                    "installing {} into {}",
-                    project.name,
-                    prefix.display()
-                ))
-                .hint(format!("the full log is {}", log.display())),
+        Err(diagnosis::failure(
+            &printed,
+            &output.ending(),
+            Kind::Environment,
+            &project.folder,
         )
+        .doing(format!(
+            "installing {} into {}",
+            project.name,
+            prefix.display()
+        ))
+        .hint(format!("the full log is {}", log.display())))
     }
 
     /// The project.
