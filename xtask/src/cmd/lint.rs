@@ -31,37 +31,35 @@ impl Lint {
         let layout = Layout::discover()?;
         let ui = Terminal::new();
         let fmt = Command::new("cargo").args(["fmt", "--all"]);
-        let mut checks = vec![
-            if self.fix { fmt } else { fmt.arg("--check") },
-            Command::new("cargo")
-                .args(["clippy", "--quiet", "--workspace", "--all-targets"])
-                .args(["--", "-D", "warnings"]),
-            self.clang_format(&layout, &ui)?,
-        ];
+        let clippy = Command::new("cargo")
+            .args(["clippy", "--quiet", "--workspace", "--all-targets"])
+            .args(["--", "-D", "warnings"]);
         let docs =
             Command::new(std::env::current_exe().doing(|| "finding xtask".into())?).arg("docs");
-        checks.push(if self.fix { docs } else { docs.arg("--check") });
+        let checks = [
+            ("rustfmt", if self.fix { fmt } else { fmt.arg("--check") }),
+            ("clippy", clippy),
+            ("clang-format", self.clang_format(&layout, &ui)?),
+            ("docs", if self.fix { docs } else { docs.arg("--check") }),
+        ];
         let mut failed = Vec::new();
-        for check in checks {
-            let check = check.current_dir(layout.root());
-            let shown = check.display();
-            eprintln!("[lint] {shown}");
-            let output = check.output()?;
+        for (name, check) in checks {
+            eprintln!("[lint] {name}");
+            let output = check.current_dir(layout.root()).output()?;
             if !output.success() {
                 eprint!("{}{}", output.stdout, output.stderr);
-                failed.push(shown);
+                failed.push(name);
             }
         }
         if failed.is_empty() {
             println!("lint: all clean");
             return Ok(ExitCode::SUCCESS);
         }
-        Err(Error::gate(format!(
-            "these found something:\n    {}",
-            failed.join("\n    ")
-        ))
-        .doing("linting")
-        .hint("`cargo xtask lint --fix` reformats; the rest is above"))
+        Err(
+            Error::gate(format!("{} found something", failed.join(", ")))
+                .doing("linting")
+                .hint("`cargo xtask lint --fix` reformats; the rest is above"),
+        )
     }
 
     fn clang_format(&self, layout: &Layout, ui: &Terminal) -> Result<Command> {
@@ -96,7 +94,7 @@ fn collect(folder: &std::path::Path, into: &mut Vec<PathBuf>) -> Result<()> {
             collect(&path, into)?;
         } else if matches!(
             path.extension().and_then(|e| e.to_str()),
-            Some("h" | "cpp" | "metal" | "inc")
+            Some("h" | "cpp" | "metal")
         ) {
             into.push(path);
         }
