@@ -156,11 +156,17 @@ fn record(layout: &Layout, python: bool) -> PathBuf {
     layout.stamps().join(name)
 }
 
+/// The tools that the last search with such options found, whatever became of them since.
+pub fn recorded(layout: &Layout, options: &Options) -> Option<Tools> {
+    let text = std::fs::read(record(layout, options.python)).ok()?;
+    let kept: Kept = serde_json::from_slice(&text).ok()?;
+    Some(kept.tools)
+}
+
 /// The Python of the builds' environment, as the last search for tools found it.
 pub fn recorded_python(layout: &Layout) -> Option<PathBuf> {
-    let text = std::fs::read(record(layout, true)).ok()?;
-    let kept: Kept = serde_json::from_slice(&text).ok()?;
-    Some(kept.tools.python?.path).filter(|python| python.is_file())
+    let python = recorded(layout, &Options::default())?.python?.path;
+    python.is_file().then_some(python)
 }
 
 fn wanted_nanobind(layout: &Layout, options: &Options) -> Result<String> {

@@ -69,7 +69,9 @@ impl Chain<'_> {
     pub(super) fn tools(&mut self) -> Result<(Tools, ThirdParty)> {
         self.step("tools", |chain| {
             let options = &chain.request.options;
+            let known = tools::recorded(chain.layout, options);
             let found = tools::find(chain.layout, options, chain.ui)?;
+            let did = known.as_ref() != Some(&found);
             let third_party = build::third_party::resolve(
                 chain.layout,
                 chain.config,
@@ -77,7 +79,7 @@ impl Chain<'_> {
                 &found,
                 &chain.layout.mlx_local(),
             )?;
-            Ok(((found, third_party), false))
+            Ok(((found, third_party), did))
         })
     }
 
