@@ -13,6 +13,7 @@ use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::setup::{self, Mode, Request, Summary, Until};
+use mlx_fork::side::Side;
 use mlx_fork::source::{self, Choice};
 use mlx_fork::ui::Ui;
 use mlx_fork::{Error, Result, env};
@@ -183,8 +184,12 @@ fn show(summary: &Summary) {
     for build in &summary.builds {
         row(build.side.name(), build.prefix.display().to_string());
         if build.ours + build.upstream > 0 {
+            let whose = match build.side {
+                Side::Stock | Side::Fork => "MLX's",
+                Side::Extension => "nanobind's",
+            };
             let counts = format!(
-                "compiled {} of our sources and {} of MLX's",
+                "compiled {} of our sources and {} of {whose}",
                 build.ours, build.upstream
             );
             row("", counts);
