@@ -143,6 +143,9 @@ impl<T> Doing<T> for std::io::Result<T> {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     error.hint("free some disk space and run the same command again")
                 }
+                std::io::ErrorKind::FileTooLarge => {
+                    error.hint("raise `ulimit -f` and run the same command again")
+                }
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                     error.hint("make the folder writable for this user and run again")
                 }

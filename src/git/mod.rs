@@ -21,14 +21,41 @@ use git2::{ConfigLevel, Repository, opts};
 
 use crate::error::{Doing, Error, Result};
 
+/// What the system says where it is to blame, and the way out.
+const WAYS_OUT: &[(&str, &str)] = &[
+    (
+        "No space left",
+        "free some disk space and run the same command again",
+    ),
+    (
+        "quota exceeded",
+        "free some disk space and run the same command again",
+    ),
+    (
+        "File too large",
+        "raise `ulimit -f` and run the same command again",
+    ),
+    (
+        "Read-only file system",
+        "make the folder writable for this user and run again",
+    ),
+    (
+        "Permission denied",
+        "make the folder writable for this user and run again",
+    ),
+];
+
 impl<T> Doing<T> for std::result::Result<T, git2::Error> {
     fn doing(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|e| {
             let error = Error::environment(e.message()).doing(doing());
-            if e.message().contains("No space left") {
-                return error.hint("free some disk space and run the same command again");
-            }
-            error
+            // libgit2 hands on only the system's words.
+            let way_out = WAYS_OUT
+                .iter()
+                .find(|(words, _)| e.message().contains(words));
+            way_out
+                .iter()
+                .fold(error, |error, (_, hint)| error.hint(*hint))
         })
     }
 }

@@ -210,6 +210,7 @@ fn is_vacant(folder: &Path) -> Result<bool> {
     let items = match fs::read_dir(folder) {
         Ok(items) => items,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => return Ok(false),
         Err(e) => return Err(e).doing(reading(folder)),
     };
     for item in items {

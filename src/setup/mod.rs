@@ -118,7 +118,7 @@ pub struct BuildReport {
     pub id: String,
     /// Sources of ours that were compiled in this run.
     pub ours: usize,
-    /// Sources of MLX that were compiled in this run.
+    /// Sources of MLX that were compiled in this run; for an extension, nanobind's.
     pub upstream: usize,
 }
 

@@ -286,6 +286,7 @@ impl Ran {
     /// It ended with this exit code and said each of these.
     #[track_caller]
     pub fn failed(&self, code: i32, says: &[&str]) {
+        println!("{}", self.err);
         assert_eq!(self.code, Some(code), "{self:?}");
         for part in says {
             assert!(self.err.contains(part), "no {part:?} in {}", self.err);

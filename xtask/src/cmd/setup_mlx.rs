@@ -184,13 +184,12 @@ fn show(summary: &Summary) {
     for build in &summary.builds {
         row(build.side.name(), build.prefix.display().to_string());
         if build.ours + build.upstream > 0 {
-            // An extension compiles none of MLX: the others are nanobind's and its own.
-            let others = match build.side {
-                Side::Extension => "others",
-                Side::Stock | Side::Fork => "of MLX's",
+            let whose = match build.side {
+                Side::Stock | Side::Fork => "MLX's",
+                Side::Extension => "nanobind's",
             };
             let counts = format!(
-                "compiled {} of our sources and {} {others}",
+                "compiled {} of our sources and {} of {whose}",
                 build.ours, build.upstream
             );
             row("", counts);
@@ -218,11 +217,10 @@ fn show(summary: &Summary) {
     }
 }
 
-/// Sets up with no choices made, and builds the C++ tests: what `test` begins with.
-pub fn for_tests(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
-    let mut request = Defaults::parse_from(["setup-mlx"]).setup.request(config)?;
-    request.until = Until::Tests;
-    setup::run(layout, config, &request, ui).map(|_| ())
+/// Sets up with no choices made: what other commands that need the builds begin with.
+pub fn with_defaults(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
+    let defaults = Defaults::parse_from(["setup-mlx"]).setup;
+    setup::run(layout, config, &defaults.request(config)?, ui).map(|_| ())
 }
 
 /// The arguments' own defaults, without a command line.
