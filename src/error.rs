@@ -147,7 +147,7 @@ impl<T> Doing<T> for std::io::Result<T> {
                     error.hint("raise `ulimit -f` and run the same command again")
                 }
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    error.hint("make the folder writable for this user and run again")
+                    error.hint("make the folder writable (or the file readable) for this user and run again")
                 }
                 _ => error,
             }

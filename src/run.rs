@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::build::extension::MLX_PYTHON;
+use crate::build::sides::INTERPRETER;
 use crate::build::stamp::Stamp;
-use crate::build::tools;
 use crate::composed::Composed;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -72,15 +72,17 @@ pub fn installed(layout: &Layout, side: Side) -> Result<Installed> {
         let value = inputs.get(name).map(String::from);
         value.filter(|value| !value.is_empty())
     };
-    let python = tools::recorded_python(layout);
-    let module = prefix.join("python");
+    let python = recorded(INTERPRETER).map(PathBuf::from);
+    if let Some(gone) = python.as_ref().filter(|python| !python.is_file()) {
+        return Err(lacking(format!("its Python, {}, is gone", gone.display())));
+    }
     Ok(Installed {
         side,
         library: library_in(&prefix, library),
         c_api: library_in(&prefix, "mlx_fork_c"),
         id: recorded("fork id"),
         mlx: recorded(MLX_PYTHON).map(PathBuf::from),
-        python: python.filter(|_| module.is_dir()),
+        python,
         prefix,
     })
 }

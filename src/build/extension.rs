@@ -11,7 +11,7 @@ use crate::ui::Ui;
 use super::files::{content_key, files_below};
 use super::options::Options;
 use super::project::Project;
-use super::sides::Build;
+use super::sides::{Build, INTERPRETER};
 use super::stamp::{Inputs, Stamp};
 use super::tools::{Tools, file_key};
 use super::{prefix, wheel};
@@ -106,7 +106,9 @@ pub fn extension(
         (true, Some(python)) => {
             args.push("-DMLX_FORK_PYTHON=ON".into());
             args.push(format!("-DPython_EXECUTABLE={}", python.path.display()));
-            compiled_against = compiled_against.with("Python", python.key());
+            compiled_against = compiled_against
+                .with("Python", python.key())
+                .with(INTERPRETER, python.path.to_string_lossy());
         }
         _ => args.push("-DMLX_FORK_PYTHON=OFF".into()),
     }

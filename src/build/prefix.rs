@@ -2,11 +2,13 @@
 //! of one. Not what is built.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Doing, Error, Result, reading, writing};
 
 use super::files::{beside, copy, files_below, remove};
 use super::project::Held;
+use crate::process::Command;
 use crate::ui::Ui;
 
 /// Installs a project as the new content of `prefix`. `complete` adds to the new prefix
@@ -87,6 +89,23 @@ pub fn add_python(prefix: &Path, tree: &Path, build_folder: &Path) -> Result<()>
     }
     let lib = package.join("lib");
     std::os::unix::fs::symlink("../../lib", &lib).doing(writing(&lib))
+}
+
+/// Writes the type stubs of `mlx.core` beside it, with nanobind's generator, as MLX's own
+/// build does.
+pub fn add_stubs(prefix: &Path, tree: &Path, python: &Path) -> Result<()> {
+    let package = prefix.join("python/mlx");
+    let output = Command::new(python)
+        .args(["-m", "nanobind.stubgen", "-q", "-m", "mlx.core", "-r", "-p"])
+        .arg(tree.join("python/mlx/_stub_patterns.txt"))
+        .arg("-O")
+        .arg(&package)
+        .env("PYTHONPATH", prefix.join("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .limit(Duration::from_secs(300))
+        .run();
+    output.doing(|| "writing the type stubs of mlx.core".into())?;
+    Ok(())
 }
 
 #[cfg(test)]

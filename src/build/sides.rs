@@ -17,6 +17,9 @@ use super::stamp::{Inputs, Stamp};
 use super::third_party::ThirdParty;
 use super::tools::Tools;
 
+/// The input of a stamp that names the interpreter that the Python module is for.
+pub const INTERPRETER: &str = "the Python interpreter";
+
 /// The series touches few files of MLX; more than these compiled again is worth a look.
 const EXPECTED_UPSTREAM: usize = 3;
 
@@ -117,13 +120,16 @@ impl<'a> Sides<'a> {
         let before = held.take_built()?;
         let compiled = self.compile(&held, input, ui)?;
         held.note_built(&input.tree)?;
-        let made = prefix::replace(&held, &build.prefix, ui, |new| match self.options.python {
-            true => prefix::add_python(
-                new,
-                &self.layout.build_source(),
-                &self.layout.build_folder(),
-            ),
-            false => Ok(()),
+        let made = prefix::replace(&held, &build.prefix, ui, |new| {
+            if !self.options.python {
+                return Ok(());
+            }
+            let source = self.layout.build_source();
+            prefix::add_python(new, &source, &self.layout.build_folder())?;
+            match &self.tools.python {
+                Some(python) => prefix::add_stubs(new, &source, &python.path),
+                None => Ok(()),
+            }
         })?;
         stamp.save(&inputs, &made)?;
         let is_ours = |source: &&String| {
@@ -199,6 +205,7 @@ impl<'a> Sides<'a> {
         if let (true, Some(python)) = (self.options.python, &self.tools.python) {
             args.push(format!("-DPython_EXECUTABLE={}", python.path.display()));
             against = against.with("Python", python.key());
+            against = against.with(INTERPRETER, python.path.to_string_lossy());
         }
         args.extend(self.third_party.cmake_args.iter().cloned());
         Project {

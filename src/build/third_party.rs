@@ -144,6 +144,19 @@ fn fetched(
     })
 }
 
+/// Refuses names and folders of the user's that can't be right, before anything is done.
+pub fn check_named(layout: &Layout, config: &Config, options: &Options) -> Result<()> {
+    for (name, folder) in overrides(layout, config, options)? {
+        if !folder.is_dir() {
+            return Err(Error::usage(format!(
+                "third-party source {name}: {} is no folder",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The folders that the user named: the command line's before fork.toml's.
 fn overrides(
     layout: &Layout,

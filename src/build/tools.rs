@@ -163,12 +163,6 @@ pub fn recorded(layout: &Layout, options: &Options) -> Option<Tools> {
     Some(kept.tools)
 }
 
-/// The Python of the builds' environment, as the last search for tools found it.
-pub fn recorded_python(layout: &Layout) -> Option<PathBuf> {
-    let python = recorded(layout, &Options::default())?.python?.path;
-    python.is_file().then_some(python)
-}
-
 fn wanted_nanobind(layout: &Layout, options: &Options) -> Result<String> {
     let tree = source_tree(layout, options);
     Ok(Declarations::read(&tree)?.version("nanobind")?.to_string())

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::series;
+use crate::series::{self, Series};
 use crate::side::Side;
 use crate::source::{self, Served};
 use crate::ui::Ui;
@@ -143,6 +143,12 @@ impl Summary {
 
 /// Runs the chain. The first step that fails ends it; what finished before stays.
 pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> Result<Summary> {
+    // What is wrong in itself is refused before anything is written.
+    third_party::check_named(layout, config, &request.options)?;
+    let series = match request.until {
+        Until::Source => None,
+        _ => Some(selected(layout, &request.features)?),
+    };
     let _lock = Lock::acquire(layout, request.patience, |holder| {
         ui.note(&format!("waiting for another run: {holder}"));
     })?;
@@ -169,9 +175,19 @@ pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> 
         probes: None,
         parity: None,
     };
-    chain.rest(&served, &mut summary)?;
+    if let Some(series) = series {
+        chain.rest(&served, &series, &mut summary)?;
+    }
     summary.steps = chain.steps;
     Ok(summary)
+}
+
+fn selected(layout: &Layout, features: &[String]) -> Result<Series> {
+    let series = series::load(layout)?;
+    match features {
+        [] => Ok(series),
+        named => series.select(named),
+    }
 }
 
 struct Chain<'a> {
@@ -209,16 +225,9 @@ impl Chain<'_> {
         })
     }
 
-    fn rest(&mut self, served: &Served, summary: &mut Summary) -> Result<()> {
+    fn rest(&mut self, served: &Served, series: &Series, summary: &mut Summary) -> Result<()> {
         let until = self.request.until;
-        if until < Until::Fork {
-            return Ok(());
-        }
-        let mut series = series::load(self.layout)?;
-        if !self.request.features.is_empty() {
-            series = series.select(&self.request.features)?;
-        }
-        let fork = self.fork(served, &series)?;
+        let fork = self.fork(served, series)?;
         summary.fork_id = Some(fork.id.clone());
         summary.ported = fork.ported;
         summary.features = fork
@@ -232,20 +241,20 @@ impl Chain<'_> {
         let (tools, third_party) = self.tools()?;
         summary.third_party = third_party.rows.clone();
         summary.builds = match &self.request.mode {
-            Mode::Fork => self.both(served, &fork, &series, &tools, &third_party)?,
+            Mode::Fork => self.both(served, &fork, series, &tools, &third_party)?,
             Mode::Extension(against) => self.extension(&fork, &tools, against.as_deref())?,
         };
         self.bindings(&tools)?;
         if until < Until::Probe {
             return Ok(());
         }
-        summary.probes = Some(self.probe(&series)?);
+        summary.probes = Some(self.probe(series)?);
         if until < Until::Parity {
             return Ok(());
         }
-        summary.parity = Some(self.parity(&series)?);
+        summary.parity = Some(self.parity(series)?);
         if until >= Until::Tests && self.request.mode == Mode::Fork {
-            self.tests(served, &fork, &series, &tools, &third_party)?;
+            self.tests(served, &fork, series, &tools, &third_party)?;
         }
         Ok(())
     }

@@ -29,8 +29,9 @@ impl FromStr for Choice {
             "crate" => Ok(Self::Crate),
             _ => match text.strip_prefix("path:") {
                 Some(folder) if !folder.is_empty() => Ok(Self::Path(folder.into())),
-                _ => Err(Error::usage(format!("no source \"{text}\""))
-                    .hint("the sources are auto, git, crate and path:DIR")),
+                _ => Err(Error::usage(format!(
+                    "no source \"{text}\": the sources are auto, git, crate and path:DIR"
+                ))),
             },
         }
     }

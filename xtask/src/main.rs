@@ -21,6 +21,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    terminal::end_quietly_when_nobody_reads();
     let cli = Cli::parse();
     match cli.command.run() {
         Ok(code) => code,

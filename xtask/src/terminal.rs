@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mlx_fork::Error;
 use mlx_fork::ui::Ui;
+use mlx_fork::{Error, Kind};
 
 /// Prints an error to stderr and gives its exit code.
 pub fn report(error: &Error) -> ExitCode {
@@ -18,6 +18,23 @@ pub fn report(error: &Error) -> ExitCode {
         let _ = writeln!(stderr, "  hint: {hint}");
     }
     ExitCode::from(error.kind().exit_code())
+}
+
+/// A closed pipe (`… | head`) ends the process as it ends other programs; output that can't be
+/// written (a full disk) ends it with exit code 5 instead of a panic's.
+pub fn end_quietly_when_nobody_reads() {
+    // SAFETY: sets a signal's disposition, before this process has another thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        let said = said.map_or("", String::as_str);
+        if said.starts_with("failed printing to") {
+            let _ = writeln!(std::io::stderr(), "error: {said}");
+            std::process::exit(Kind::Environment.exit_code().into());
+        }
+        usual(panic);
+    }));
 }
 
 /// The [`Ui`] of a terminal, or of a log file where stderr is none.

@@ -83,6 +83,27 @@ class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
                     (got * c).sum().item(), (grad * t).sum().item(), places=2
                 )
 
+    def test_derivatives_of_nothing(self):
+        # Stock divides by these sizes.
+        x, gate, _, up, _, kwargs = self.make()
+        rhs = mx.array([4, 0, 2])
+        none = mx.array([], dtype=mx.uint32)
+        no_outer = [[a[:, :0] for a in m] for m in (gate, up)]
+        cases = [
+            (x[:, :0], gate, up, rhs),
+            (x[:0], gate, up, none),
+            (x, *no_outer, rhs),
+        ]
+        for a, g, u, indices in cases:
+            with self.subTest(x=a.shape, w=g[0].shape):
+                fn = lambda a: mx.gather_qmm_swiglu(a, *g, *u, None, indices, **kwargs)
+                grad = mx.grad(lambda a: fn(a).sum())(a)
+                self.assertEqual(grad.shape, a.shape)
+                self.assertTrue(mx.all(grad == 0).item())
+                (out,), (tangent,) = mx.jvp(fn, (a,), (mx.ones_like(a),))
+                self.assertEqual(tangent.shape, out.shape)
+                self.assertEqual(out.size, 0)
+
     def test_no_gradient_for_weights(self):
         x, gate, _, up, _, kwargs = self.make()
         rhs = mx.array([0, 1, 2])

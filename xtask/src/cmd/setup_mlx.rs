@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl SetupMlx {
                 .map_err(|e| Error::bug(e.to_string()).doing("writing the summary"))?;
             println!("{text}");
         } else {
-            show(&summary);
+            show(&summary, layout.root());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -114,6 +114,13 @@ impl SetupMlx {
     fn request(self, config: &Config) -> Result<Request> {
         if self.against.is_some() && self.mode != ModeArg::Extension {
             return Err(Error::usage("--against is only for --mode extension"));
+        }
+        let reference = env::MLX_REF.get();
+        if let (Some(pin), Some(reference)) = (&self.pin, &reference) {
+            return Err(Error::usage(format!(
+                "--pin {pin} and MLX_REF={reference} both say which MLX"
+            ))
+            .hint("give one of them"));
         }
         let options = Options {
             python: !self.no_python,
@@ -125,13 +132,13 @@ impl SetupMlx {
         Ok(Request {
             source: source::Request {
                 pin: self.pin.unwrap_or_else(|| config.pin.clone()),
-                reference: env::MLX_REF.get(),
+                reference,
                 url: env::MLX_REPO_URL
                     .get()
                     .unwrap_or_else(|| config.upstream.url.clone()),
                 choice: self.source,
             },
-            features: self.features,
+            features: self.features.iter().map(|f| f.trim().to_string()).collect(),
             options,
             mode: match self.mode {
                 ModeArg::Fork => Mode::Fork,
@@ -159,7 +166,7 @@ fn name_and_folder(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn show(summary: &Summary) {
+fn show(summary: &Summary, root: &Path) {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     if std::io::stdout().is_terminal() {
@@ -182,14 +189,16 @@ fn show(summary: &Summary) {
         row("patch", format!("{} {feature}", &commit[..12]));
     }
     for build in &summary.builds {
-        row(build.side.name(), build.prefix.display().to_string());
+        let prefix = build.prefix.strip_prefix(root).unwrap_or(&build.prefix);
+        row(build.side.name(), prefix.display().to_string());
         if build.ours + build.upstream > 0 {
-            let whose = match build.side {
-                Side::Stock | Side::Fork => "MLX's",
-                Side::Extension => "nanobind's",
+            // An extension compiles none of MLX: the others are nanobind's and its own.
+            let others = match build.side {
+                Side::Extension => "others",
+                Side::Stock | Side::Fork => "of MLX's",
             };
             let counts = format!(
-                "compiled {} of our sources and {} of {whose}",
+                "compiled {} of our sources and {} {others}",
                 build.ours, build.upstream
             );
             row("", counts);
@@ -217,10 +226,11 @@ fn show(summary: &Summary) {
     }
 }
 
-/// Sets up with no choices made: what other commands that need the builds begin with.
-pub fn with_defaults(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
-    let defaults = Defaults::parse_from(["setup-mlx"]).setup;
-    setup::run(layout, config, &defaults.request(config)?, ui).map(|_| ())
+/// Sets up with no choices made, and builds the C++ tests: what `test` begins with.
+pub fn for_tests(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
+    let mut request = Defaults::parse_from(["setup-mlx"]).setup.request(config)?;
+    request.until = Until::Tests;
+    setup::run(layout, config, &request, ui).map(|_| ())
 }
 
 /// The arguments' own defaults, without a command line.
