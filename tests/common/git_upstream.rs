@@ -194,7 +194,15 @@ impl Daemon {
                 if child.try_wait().unwrap().is_some() {
                     break;
                 }
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                // A connection to a free port may meet itself, or another test's daemon that
+                // was quicker: ours must be the one that lives.
+                let met = TcpStream::connect(("127.0.0.1", port))
+                    .is_ok_and(|stream| stream.local_addr().ok() != stream.peer_addr().ok());
+                if met {
+                    std::thread::sleep(Duration::from_millis(100));
+                    if child.try_wait().unwrap().is_some() {
+                        break;
+                    }
                     let url = format!("git://127.0.0.1:{port}");
                     return Daemon { child, url };
                 }

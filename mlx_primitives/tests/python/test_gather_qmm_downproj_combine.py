@@ -301,6 +301,24 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
         want = p(th, weights) + p(h, tw)
         self.assertTrue(mx.allclose(got, want, rtol=1e-4, atol=1e-4))
 
+    def test_gradients_of_nothing(self):
+        h, m, _, rhs, weights, kwargs = self.make()
+        no_outer = [a[:, :0] for a in m]
+        cases = [
+            (h[:, :0], m, rhs[:, :0], weights[:, :0]),
+            (h[:0], m, rhs[:0], weights[:0]),
+            (h, no_outer, rhs, weights),
+        ]
+        for a, matrix, indices, w in cases:
+            with self.subTest(h=a.shape, w=matrix[0].shape):
+                loss = lambda a, w: mx.gather_qmm_downproj_combine(
+                    a, *matrix, indices, w, **kwargs
+                ).sum()
+                grads = mx.grad(loss, argnums=(0, 1))(a, w)
+                for g, primal in zip(grads, (a, w)):
+                    self.assertEqual(g.shape, primal.shape)
+                    self.assertTrue(mx.all(g == 0).item())
+
     def test_no_gradient_for_scales(self):
         h, m, _, rhs, weights, kwargs = self.make()
         f = lambda s: mx.gather_qmm_downproj_combine(
