@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::error::{Doing, Error, Result, reading};
+use crate::error::{Doing, Error, Result, project_file, reading};
 use crate::layout::Layout;
 
 /// The whole file.
@@ -90,7 +90,7 @@ impl Config {
     /// Reads and checks `fork.toml`.
     pub fn load(layout: &Layout) -> Result<Self> {
         let path = layout.config();
-        let text = std::fs::read_to_string(&path).doing(reading(&path))?;
+        let text = std::fs::read_to_string(&path).map_err(project_file(&path))?;
         Self::parse(&text).doing(reading(&path))
     }
 

@@ -155,6 +155,15 @@ impl<T> Doing<T> for std::io::Result<T> {
     }
 }
 
+/// A file of the project that can't be read: wrong use of the project, with its way out.
+pub fn project_file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::usage(format!("{} is missing", path.display()))
+            .hint("it belongs to the project: `git status` says whether it was removed by accident"),
+        _ => Error::environment(e.to_string()).doing(format!("reading {}", path.display())),
+    }
+}
+
 /// `reading PATH`, for [`Doing::doing`].
 pub fn reading(path: &Path) -> impl FnOnce() -> String + '_ {
     move || format!("reading {}", path.display())

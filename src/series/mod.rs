@@ -14,7 +14,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Doing, Error, Result, reading};
+use crate::error::{Doing, Error, Result, project_file, reading};
 use crate::layout::Layout;
 
 pub use crate::git::compose::{FeatureCommit, Fork, compose};
@@ -71,7 +71,7 @@ pub struct Overlay {
 /// Wrong use (exit 2), naming the file and the place, for anything that is malformed.
 pub fn load(layout: &Layout) -> Result<Series> {
     let path = layout.patches().join("series.toml");
-    let text = std::fs::read_to_string(&path).doing(reading(&path))?;
+    let text = std::fs::read_to_string(&path).map_err(project_file(&path))?;
     let manifest = Manifest::parse(&text).doing(reading(&path))?;
     let mut features = Vec::new();
     for entry in &manifest.features {

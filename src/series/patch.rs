@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Doing, Error, Result, reading};
+use crate::error::{Doing, Error, Result, project_file, reading};
 use crate::series::diff::Reader;
 use crate::series::header::Header;
 
@@ -104,7 +104,7 @@ impl Patch {
     /// Reads `patches/NAME`; refused by its kind and size before a byte of it is read.
     pub fn read(folder: &Path, name: &str) -> Result<Self> {
         let file = folder.join(name);
-        let meta = file.symlink_metadata().doing(reading(&file))?;
+        let meta = file.symlink_metadata().map_err(project_file(&file))?;
         let shown = || format!("reading the patch {name}");
         if !meta.is_file() {
             return Err(Error::usage("it is no regular file").doing(shown()));
