@@ -81,6 +81,7 @@ impl<'a> Project<'a> {
 
     /// Takes the build folder, and clears what can't be used of what is in it.
     pub fn hold(self, ui: &dyn Ui) -> Result<Held<'a>> {
+        launcher::prepare(self.layout, self.tools.launcher.as_ref())?;
         let (hold, since) = Hold::take(&self.folder, ui)?;
         if let Some(since) = since {
             let removed = ninja::remove_unfinished(&self.folder, since)?;
@@ -155,7 +156,6 @@ impl Held<'_> {
     /// Runs cmake where it has something to do.
     pub fn configure(&self, ui: &dyn Ui) -> Result<()> {
         let project = &self.project;
-        launcher::write(project.layout, project.tools.launcher.as_ref())?;
         let stamp = Stamp::at(project.folder.join("mlx-fork.configured"));
         let inputs = project.inputs().with("cmake files", project.listing()?);
         let Some(_) = stamp.stale(&inputs) else {

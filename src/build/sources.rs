@@ -337,9 +337,13 @@ fn nanobind(source: &Source, wrapper: &Path, tools: &Tools) -> Result<Located> {
         .nanobind
         .as_ref()
         .ok_or_else(|| Error::bug("nanobind is needed and was not looked for"))?;
+    // The environment's folder has a name of its own in every checkout; compilers see this
+    // one instead, and a compiler cache finds what another checkout compiled.
+    let package = wrapper.join("package");
+    link(&tool.path, &package)?;
     let text = format!(
         "find_package(nanobind CONFIG REQUIRED PATHS {} NO_DEFAULT_PATH)\n",
-        quoted(&tool.path.join("cmake"))
+        quoted(&package.join("cmake"))
     );
     replace(&wrapper.join("CMakeLists.txt"), &text)?;
     Ok(Located {
