@@ -159,7 +159,9 @@ impl<T> Doing<T> for std::io::Result<T> {
 pub fn project_file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::usage(format!("{} is missing", path.display()))
-            .hint("it belongs to the project: `git status` says whether it was removed by accident"),
+            .hint(
+                "it belongs to the project: `git status` says whether it was removed by accident",
+            ),
         _ => Error::environment(e.to_string()).doing(format!("reading {}", path.display())),
     }
 }
