@@ -28,7 +28,7 @@ fn edit(bench: &mut Bench, path: &str, line: &str) {
     bench.fork.1.get_mut(path).unwrap().push_str(line);
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Heard(Mutex<Vec<String>>);
 
 impl Ui for Heard {
@@ -118,10 +118,15 @@ fn one_edited_overlay_file_is_all_that_is_compiled_again() {
         "mlx/fused/swiglu.cpp",
         "int more() { return 2; }\n",
     );
-    let [stock, fork] = bench.run(&Silent).unwrap();
+    let heard = Heard::default();
+    let [stock, fork] = bench.run(&heard).unwrap();
     assert!(stock.fresh);
     // The file, and the one that says the new fork id.
     assert_eq!((fork.ours, fork.upstream, fork.fresh), (2, 0, false));
+    assert!(
+        heard.has("Linking CXX shared library") && !heard.has("core"),
+        "{heard:?}"
+    );
 }
 
 #[test]

@@ -192,6 +192,9 @@ impl<'a> Sides<'a> {
             "-DMLX_BUILD_EXAMPLES=OFF",
             "-DMLX_BUILD_PYTHON_STUBS=OFF",
             "-DMLX_BUILD_GGUF=OFF",
+            // A changed libmlx needs no new link of what loads it, and linking `core`, which is
+            // optimised as a whole, takes longer than all else after an edit.
+            "-DCMAKE_LINK_DEPENDS_NO_SHARED=ON",
             // The launcher is ours: MLX's switch would put ccache into every command line.
             "-DMLX_USE_CCACHE=OFF",
         ]
