@@ -175,8 +175,9 @@ pub struct Daemon {
 impl Daemon {
     pub fn serve(folder: &Path) -> Self {
         for _ in 0..20 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = port.local_addr().unwrap().port();
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
             // The program itself: `git daemon` would be its parent, and outlive a kill of that.
             let exec = git(folder, &["--exec-path"]);
             let mut child = Command::new(format!("{exec}/git-daemon"))
