@@ -69,7 +69,7 @@ pub fn delete(repo: &Repository, name: &str) -> Result<()> {
 
 /// Runs `change`, which locks `file`. A lock that stays for two seconds was left by a killed
 /// process: runs of ours exclude one another, and git holds it for an instant.
-fn unlocking(
+pub(super) fn unlocking(
     repo: &Repository,
     file: &str,
     change: impl Fn() -> std::result::Result<(), git2::Error>,

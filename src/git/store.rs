@@ -7,12 +7,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions};
+use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
 
 use crate::error::{Doing, Error, Result, reading, writing};
 use crate::git;
+use crate::git::refs::{self, unlocking};
 
 /// A commit to be put into `mlx_local`, with all that its tree names.
 #[derive(Clone, Copy)]
@@ -79,7 +79,7 @@ fn fill(repo: &Repository, content: &Content<'_>) -> Result<Oid> {
     odb.write(ObjectType::Commit, content.commit).doing(doing)?;
     make_shallow(repo, id, is_new)?;
     set_origin(repo, content.url)?;
-    set_reference(repo, content.reference, id)?;
+    refs::set(repo, content.reference, id)?;
     Ok(id)
 }
 
@@ -154,44 +154,6 @@ pub fn set_origin(repo: &Repository, url: &str) -> Result<()> {
         Some(Ok(known)) if known == url => Ok(()),
         Some(_) => unlocking(repo, "config", || repo.remote_set_url("origin", url)),
         None => unlocking(repo, "config", || repo.remote("origin", url).map(drop)),
-    }
-}
-
-/// Creates or moves a reference under `refs/mlx-fork/`.
-pub fn set_reference(repo: &Repository, name: &str, id: Oid) -> Result<()> {
-    if repo.refname_to_id(name).ok() == Some(id) {
-        return Ok(());
-    }
-    unlocking(repo, name, || {
-        repo.reference(name, id, true, "mlx-fork").map(drop)
-    })
-}
-
-/// Runs `change`, which locks `file` of the repository. A lock that stays for two seconds was
-/// left by a killed process: runs of ours exclude one another, and git holds it for an instant.
-fn unlocking(
-    repo: &Repository,
-    file: &str,
-    change: impl Fn() -> std::result::Result<(), git2::Error>,
-) -> Result<()> {
-    let path = repo.commondir().join(file);
-    let lock = PathBuf::from(format!("{}.lock", path.display()));
-    let start = Instant::now();
-    let mut removed = false;
-    loop {
-        match change() {
-            Err(e) if e.code() == ErrorCode::Locked || lock.exists() => {
-                if start.elapsed() < Duration::from_secs(2) {
-                    std::thread::sleep(Duration::from_millis(20));
-                } else if removed {
-                    return Err(e).doing(writing(&path));
-                } else {
-                    fs::remove_file(&lock).doing(writing(&lock))?;
-                    removed = true;
-                }
-            }
-            other => return other.doing(writing(&path)),
-        }
     }
 }
 
