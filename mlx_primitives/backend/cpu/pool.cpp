@@ -1,0 +1,175 @@
+// Copyright © 2026 The mlx-fork authors
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "mlx/fused/backend/cpu/pool.h"
+
+namespace mlx::core::fused::cpu {
+
+namespace {
+
+void pause() {
+#if defined(__GNUC__) && defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__GNUC__) && defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+int choose_threads() {
+  const char* wanted = std::getenv("MLX_FUSED_CPU_THREADS");
+  if (!wanted) {
+    return std::max(1u, std::thread::hardware_concurrency());
+  }
+  char* end;
+  auto n = std::strtol(wanted, &end, 10);
+  if (end == wanted || *end != '\0' || n < 1 || n > 1024) {
+    throw std::invalid_argument(
+        std::string("[fused::cpu] MLX_FUSED_CPU_THREADS must be a number from "
+                    "1 to 1024 but is '") +
+        wanted + "'.");
+  }
+  return static_cast<int>(n);
+}
+
+class Pool {
+ public:
+  Pool() {
+    // They live as long as the process: nobody can tell when the last
+    // evaluation was.
+    for (int i = 1; i < pool_threads(); ++i) {
+      std::thread([this] { work(); }).detach();
+    }
+  }
+
+  void wake() {
+    {
+      std::lock_guard<std::mutex> lock(sleep_);
+      ++calls_;
+    }
+    awake_.notify_all();
+  }
+
+  void run(int64_t tasks, void (*task)(void*, int64_t), void* self) {
+    std::unique_lock<std::mutex> mine(caller_, std::try_to_lock);
+    if (!mine || tasks < 2 || pool_threads() == 1) {
+      for (int64_t i = 0; i < tasks; ++i) {
+        task(self, i);
+      }
+      return;
+    }
+    task_ = task;
+    self_ = self;
+    tasks_ = tasks;
+    next_.store(0, std::memory_order_relaxed);
+    state_.fetch_or(open);
+    if (sleepers_.load() > 0) {
+      wake();
+    }
+    take();
+    // Who has not come by now need not come any more.
+    auto inside = state_.fetch_and(~open, std::memory_order_acq_rel) & ~open;
+    for (int spins = 0; inside > 0; ++spins) {
+      if (spins < 10000) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+      inside = state_.load(std::memory_order_acquire);
+    }
+  }
+
+ private:
+  // `state_` is the number of threads inside a call, and whether more may enter.
+  static constexpr uint32_t open = 1u << 31;
+  // A thread stays awake for as long as an operation's successor may take.
+  static constexpr auto patience = std::chrono::microseconds(60);
+
+  void take() {
+    for (;;) {
+      auto i = next_.fetch_add(1, std::memory_order_relaxed);
+      if (i >= tasks_) {
+        return;
+      }
+      task_(self_, i);
+    }
+  }
+
+  bool enter() {
+    auto s = state_.load(std::memory_order_relaxed);
+    while (s & open) {
+      if (state_.compare_exchange_weak(
+              s, s + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void work() {
+    uint64_t seen = 0;
+    for (;;) {
+      auto until = std::chrono::steady_clock::now() + patience;
+      for (int spins = 1;; ++spins) {
+        if (enter()) {
+          take();
+          state_.fetch_sub(1, std::memory_order_release);
+          until = std::chrono::steady_clock::now() + patience;
+        }
+        pause();
+        if (spins % 64 == 0 && std::chrono::steady_clock::now() > until) {
+          break;
+        }
+      }
+      std::unique_lock<std::mutex> lock(sleep_);
+      ++sleepers_;
+      // A call that came before we counted as a sleeper is still open, or over.
+      awake_.wait(lock, [&] {
+        return calls_ != seen || (state_.load() & open) != 0;
+      });
+      seen = calls_;
+      --sleepers_;
+    }
+  }
+
+  std::mutex caller_;
+  void (*task_)(void*, int64_t);
+  void* self_;
+  int64_t tasks_;
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<uint32_t> state_{0};
+  alignas(64) std::mutex sleep_;
+  std::condition_variable awake_;
+  std::atomic<int> sleepers_{0};
+  uint64_t calls_{0};
+};
+
+Pool& pool() {
+  static auto pool_ = new Pool;
+  return *pool_;
+}
+
+} // namespace
+
+int pool_threads() {
+  static const int threads = choose_threads();
+  return threads;
+}
+
+void pool_wake() {
+  pool().wake();
+}
+
+void pool_run(int64_t tasks, void (*task)(void*, int64_t), void* self) {
+  pool().run(tasks, task, self);
+}
+
+} // namespace mlx::core::fused::cpu

@@ -1,0 +1,254 @@
+// Copyright © 2026 The mlx-fork authors
+//
+// Rows of x times rows of a matrix: a dot product each. The scale of a group is
+// taken out of its sum, and so is the bias, which meets the sum of the group's
+// x. Rows are walked one after another, so that memory is read in one stream;
+// four totals are reduced together.
+
+#pragma once
+
+#include <cmath>
+
+#include "mlx/fused/backend/cpu/simd/formats.h"
+#include "mlx/fused/backend/cpu/simd/scales.h"
+
+namespace mlx::core::fused::cpu::simd {
+
+/** How far ahead of their use words are asked for, in bytes. */
+constexpr int prefetch_distance = 8192;
+
+/** The sums of the groups of x, padded with zeros to whole vectors. */
+template <typename S>
+void group_sums(const float* x, int inner, int group_size, float* out) {
+  int groups = inner / group_size;
+  int g = 0;
+  for (; g < groups; ++g) {
+    // Parts, so that sums don't wait for each other.
+    float parts[8] = {};
+    for (int i = 0; i < group_size; i += 8) {
+      for (int p = 0; p < 8; ++p) {
+        parts[p] += x[g * group_size + i + p];
+      }
+    }
+    out[g] = ((parts[0] + parts[4]) + (parts[2] + parts[6])) +
+        ((parts[1] + parts[5]) + (parts[3] + parts[7]));
+  }
+  for (; g < round_up(groups, S::lanes); ++g) {
+    out[g] = 0.0f;
+  }
+}
+
+/** x in the order of `Format`, then the sum of each group, each padded. */
+template <typename S, typename Format>
+struct PreparedRow {
+  static constexpr int block = S::lanes * Format::per_word;
+
+  static int64_t sums(int inner) {
+    return round_up(inner, block);
+  }
+  static int64_t size(int inner, int group_size) {
+    return sums(inner) + round_up(inner / group_size, S::lanes);
+  }
+
+  static bool make(const float* x, int inner, int group_size, float* out) {
+    bool scalable = true;
+    float factor[Format::per_word];
+    for (int j = 0; j < Format::per_word; ++j) {
+      factor[j] = 1.0f;
+      if constexpr (Format::scaled) {
+        factor[j] = Format::factor(j);
+      }
+    }
+    if constexpr (Format::scaled) {
+      bool small = false;
+      for (int i = 0; i < inner; ++i) {
+        small |= std::abs(x[i]) < Format::smallest && x[i] != 0.0f;
+      }
+      scalable = !small;
+    }
+    for (int b = 0; b < inner; b += block) {
+      int words = std::min(block, inner - b) / Format::per_word;
+      for (int j = 0; j < Format::per_word; ++j) {
+        float* row = out + b + j * S::lanes;
+        float f = scalable ? factor[j] : 1.0f;
+        for (int l = 0; l < words; ++l) {
+          row[l] = x[b + l * Format::per_word + j] * f;
+        }
+        for (int l = words; l < S::lanes; ++l) {
+          row[l] = 0.0f;
+        }
+      }
+    }
+    group_sums<S>(x, inner, group_size, out + sums(inner));
+    return scalable;
+  }
+};
+
+/** acc[m] += the biases of a row times the sums of x. */
+template <typename S, int tile>
+void add_biases(
+    const float* biases,
+    int groups,
+    const float* const* sums,
+    typename S::F* acc) {
+  int g = 0;
+  for (; g + S::lanes <= groups; g += S::lanes) {
+    auto b = S::load(biases + g);
+    for (int m = 0; m < tile; ++m) {
+      acc[m] = S::sum(b, S::load(sums[m] + g), acc[m]);
+    }
+  }
+  if (g < groups) {
+    // What follows belongs to the next row.
+    auto b = S::first(S::load(biases + g), groups - g);
+    for (int m = 0; m < tile; ++m) {
+      acc[m] = S::sum(b, S::load(sums[m] + g), acc[m]);
+    }
+  }
+}
+
+/** Sums of four rows for each row of x, where `rows` of them are real. */
+template <typename S, int tile>
+void write_sums(
+    const typename S::F totals[4][tile],
+    int rows,
+    float* out,
+    int64_t out_stride) {
+  for (int m = 0; m < tile; ++m) {
+    typename S::F v[4];
+    for (int r = 0; r < 4; ++r) {
+      v[r] = r < rows ? totals[r][m] : S::zero();
+    }
+    float sums[4];
+    S::sums(v, sums);
+    for (int r = 0; r < rows; ++r) {
+      out[m * out_stride + r] = sums[r];
+    }
+  }
+}
+
+/** Calls row(i, n, acc) for each row: i among those whose scales are loaded. */
+template <typename S, int tile, typename Row>
+void walk_rows(const QMMArgs& a, Row&& row) {
+  int groups = a.inner / a.group_size;
+  int step = rows_at_once(groups);
+  Scales<S> scales(a, groups);
+  for (int first = 0; first < a.outer; first += step) {
+    int rows = std::min(step, a.outer - first);
+    scales.load(first, rows);
+    for (int i = 0; i < rows; i += 4) {
+      int some = std::min(4, rows - i);
+      typename S::F totals[4][tile];
+      for (int r = 0; r < some; ++r) {
+        row(scales, i + r, first + i + r, totals[r]);
+      }
+      write_sums<S, tile>(totals, some, a.out + first + i, a.out_stride);
+    }
+  }
+}
+
+/** The words of one row, a block of `lanes` at a time. */
+template <typename S, typename Format, int tile, bool scaled>
+struct BlockSum {
+  using F = typename S::F;
+  static constexpr int per_word = Format::per_word;
+
+  /** acc[m] += scale * (values of the words times x from word `at` on). */
+  static void add(
+      typename S::I w,
+      F scale,
+      const float* const (&x)[tile],
+      int at,
+      F (&acc)[tile]) {
+    F sum[tile];
+    unrolled<per_word>([&](auto j) {
+      F q = Format::template value<S, j, scaled>(w);
+      for (int m = 0; m < tile; ++m) {
+        F xm = S::load(x[m] + at * per_word + j * S::lanes);
+        sum[m] = j == 0 ? S::mul(q, xm) : S::sum(q, xm, sum[m]);
+      }
+    });
+    for (int m = 0; m < tile; ++m) {
+      acc[m] = S::sum(sum[m], scale, acc[m]);
+    }
+  }
+};
+
+template <typename S, typename Format, int tile, bool scaled>
+void qmm_t_tile(const QMMArgs& a) {
+  using F = typename S::F;
+  using Sum = BlockSum<S, Format, tile, scaled>;
+  int words = a.inner / Format::per_word;
+  int groups = a.inner / a.group_size;
+  int sums_at = PreparedRow<S, Format>::sums(a.inner);
+  walk_rows<S, tile>(
+      a, [&](const Scales<S>& scales, int i, int n, F (&totals)[tile]) {
+        // Copies, which the compiler can keep in registers.
+        int shift = __builtin_ctz(a.group_size / Format::per_word);
+        auto index = S::spread(shift);
+        const uint32_t* w = a.w + n * a.w_stride;
+        const float* scale = scales.scales(i);
+        const float* x[tile];
+        const float* sums[tile];
+        F acc[tile];
+        for (int m = 0; m < tile; ++m) {
+          x[m] = a.x[m];
+          sums[m] = x[m] + sums_at;
+          acc[m] = S::zero();
+        }
+        int at = 0;
+        for (; at + S::lanes <= words; at += S::lanes) {
+          __builtin_prefetch(
+              reinterpret_cast<const char*>(w + at) + prefetch_distance, 0, 2);
+          F s = S::spread(scale + (at >> shift), index);
+          Sum::add(S::words(w + at), s, x, at, acc);
+        }
+        if (at < words) {
+          uint32_t rest[S::lanes] = {};
+          for (int l = 0; l < words - at; ++l) {
+            rest[l] = w[at + l];
+          }
+          // Beyond the row are the scales of another.
+          F s = S::spread(scale + (at >> shift), index);
+          Sum::add(
+              S::words(rest), S::first(s, words - at), x, at, acc);
+        }
+        if constexpr (Format::scaled) {
+          add_biases<S, tile>(scales.biases(i), groups, sums, acc);
+        }
+        for (int m = 0; m < tile; ++m) {
+          totals[m] = acc[m];
+        }
+      });
+}
+
+template <typename S, typename Format>
+void qmm_t(const QMMArgs& a) {
+  if (Format::scaled && a.unscaled) {
+    // Rare enough to take the rows one by one.
+    for (int m = 0; m < a.tile; ++m) {
+      auto one = a;
+      one.x = a.x + m;
+      one.tile = 1;
+      one.out = a.out + m * a.out_stride;
+      if (a.unscaled >> m & 1) {
+        qmm_t_tile<S, Format, 1, false>(one);
+      } else {
+        qmm_t_tile<S, Format, 1, Format::scaled>(one);
+      }
+    }
+    return;
+  }
+  switch (a.tile) {
+    case 1:
+      return qmm_t_tile<S, Format, 1, Format::scaled>(a);
+    case 2:
+      return qmm_t_tile<S, Format, 2, Format::scaled>(a);
+    case 3:
+      return qmm_t_tile<S, Format, 3, Format::scaled>(a);
+    default:
+      return qmm_t_tile<S, Format, 4, Format::scaled>(a);
+  }
+}
+
+} // namespace mlx::core::fused::cpu::simd
