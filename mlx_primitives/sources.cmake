@@ -12,11 +12,23 @@ set(MLX_FUSED_SOURCES
 
 if(MLX_BUILD_CPU)
   set(_mlx_fused_cpu cpu)
-  list(APPEND MLX_FUSED_SOURCES ${MLX_FUSED_DIR}/backend/cpu/qmm.cpp
-       ${MLX_FUSED_DIR}/backend/cpu/temporaries.cpp)
+  foreach(
+    _source
+    kernels
+    kernels_avx2
+    kernels_avx512
+    kernels_neon
+    kernels_portable
+    pool
+    processor
+    qmm
+    temporaries)
+    list(APPEND MLX_FUSED_SOURCES ${MLX_FUSED_DIR}/backend/cpu/${_source}.cpp)
+  endforeach()
 else()
   set(_mlx_fused_cpu no_cpu)
-  list(APPEND MLX_FUSED_SOURCES ${MLX_FUSED_DIR}/backend/no_cpu/temporaries.cpp)
+  list(APPEND MLX_FUSED_SOURCES ${MLX_FUSED_DIR}/backend/no_cpu/processor.cpp
+       ${MLX_FUSED_DIR}/backend/no_cpu/temporaries.cpp)
 endif()
 
 if(MLX_BUILD_METAL)

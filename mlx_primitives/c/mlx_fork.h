@@ -259,6 +259,20 @@ MLX_FORK_API int mlx_fork_gather_qmm(
  */
 
 /**
+ * The vector instructions that the primitives' kernels for the CPU make use of:
+ * "portable", "neon", "avx2" or "avx512"; "none" without MLX's CPU backend.
+ * Null if MLX_FUSED_CPU_SIMD names some that this processor lacks: the
+ * primitives fail then, and say so. Valid as long as the library is loaded.
+ */
+MLX_FORK_API const char* mlx_fork_cpu_simd(void);
+
+/**
+ * The threads that share an evaluation of a primitive on the CPU. 0 without
+ * MLX's CPU backend, -1 if MLX_FUSED_CPU_THREADS is not a number of threads.
+ */
+MLX_FORK_API int mlx_fork_cpu_threads(void);
+
+/**
  * The path that the last evaluation of a primitive took, by the primitive's
  * name such as "gather_qmm_swiglu".
  */

@@ -345,6 +345,14 @@ pub struct MlxForkC {
         ) -> ::std::os::raw::c_int,
         ::libloading::Error,
     >,
+    pub mlx_fork_cpu_simd: Result<
+        unsafe extern "C" fn() -> *const ::std::os::raw::c_char,
+        ::libloading::Error,
+    >,
+    pub mlx_fork_cpu_threads: Result<
+        unsafe extern "C" fn() -> ::std::os::raw::c_int,
+        ::libloading::Error,
+    >,
     pub mlx_fork_last_path: Result<
         unsafe extern "C" fn(
             result: *mut mlx_fork_path,
@@ -490,6 +498,10 @@ impl MlxForkC {
             .map(|sym| *sym);
         let mlx_fork_gather_qmm = unsafe { __library.get(b"mlx_fork_gather_qmm\0") }
             .map(|sym| *sym);
+        let mlx_fork_cpu_simd = unsafe { __library.get(b"mlx_fork_cpu_simd\0") }
+            .map(|sym| *sym);
+        let mlx_fork_cpu_threads = unsafe { __library.get(b"mlx_fork_cpu_threads\0") }
+            .map(|sym| *sym);
         let mlx_fork_last_path = unsafe { __library.get(b"mlx_fork_last_path\0") }
             .map(|sym| *sym);
         let mlx_fork_gather_qmm_swiglu = unsafe {
@@ -541,6 +553,8 @@ impl MlxForkC {
             mlx_fork_take,
             mlx_fork_quantized_matmul,
             mlx_fork_gather_qmm,
+            mlx_fork_cpu_simd,
+            mlx_fork_cpu_threads,
             mlx_fork_last_path,
             mlx_fork_gather_qmm_swiglu,
             mlx_fork_gather_qmm_downproj_combine,
@@ -1064,6 +1078,25 @@ impl MlxForkC {
             )
         }
     }
+    /** The vector instructions that the primitives' kernels for the CPU make use of:
+ "portable", "neon", "avx2" or "avx512"; "none" without MLX's CPU backend.
+ Null if MLX_FUSED_CPU_SIMD names some that this processor lacks: the
+ primitives fail then, and say so. Valid as long as the library is loaded.*/
+    pub unsafe fn mlx_fork_cpu_simd(&self) -> *const ::std::os::raw::c_char {
+        unsafe {
+            (self.mlx_fork_cpu_simd.as_ref().expect("Expected function, got error."))()
+        }
+    }
+    /** The threads that share an evaluation of a primitive on the CPU. 0 without
+ MLX's CPU backend, -1 if MLX_FUSED_CPU_THREADS is not a number of threads.*/
+    pub unsafe fn mlx_fork_cpu_threads(&self) -> ::std::os::raw::c_int {
+        unsafe {
+            (self
+                .mlx_fork_cpu_threads
+                .as_ref()
+                .expect("Expected function, got error."))()
+        }
+    }
     /** The path that the last evaluation of a primitive took, by the primitive's
  name such as "gather_qmm_swiglu".*/
     pub unsafe fn mlx_fork_last_path(
@@ -1217,6 +1250,8 @@ pub const FUNCTIONS: &[&str] = &[
     "mlx_fork_take",
     "mlx_fork_quantized_matmul",
     "mlx_fork_gather_qmm",
+    "mlx_fork_cpu_simd",
+    "mlx_fork_cpu_threads",
     "mlx_fork_last_path",
     "mlx_fork_gather_qmm_swiglu",
     "mlx_fork_gather_qmm_downproj_combine",

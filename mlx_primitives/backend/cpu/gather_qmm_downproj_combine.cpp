@@ -5,8 +5,8 @@
 
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
+#include "mlx/fused/backend/cpu/pool.h"
 #include "mlx/fused/backend/cpu/qmm.h"
-#include "mlx/fused/backend/cpu/weighted_sum.h"
 #include "mlx/fused/composition.h"
 #include "mlx/fused/gather_qmm_downproj_combine.h"
 #include "mlx/fused/indexing.h"
@@ -17,6 +17,7 @@ namespace mlx::core {
 namespace {
 
 using fused::Accumulate;
+using namespace fused::cpu;
 
 // The weights, float32 or of the type of the products, as if broadcast.
 class WeightReader {
@@ -48,82 +49,99 @@ class WeightReader {
   Strides strides_;
 };
 
-struct Job {
-  fused::cpu::RowBatch h;
-  fused::cpu::QuantizedBatch w;
-  fused::cpu::IndexReader lhs;
-  fused::cpu::IndexReader rhs;
-  WeightReader weights;
-  fused::cpu::QMMKernel kernel;
-  fused::Quantization q;
-  bool transpose;
-  Accumulate accumulate;
-  int64_t rows; // of the result
-  int k;
-  int lhs_rows; // of each matrix of h
-  int inner;
-  int outer;
-};
-
-// Multiplies h with experts.
-class Experts {
- public:
-  explicit Experts(const Job& job)
-      : job_(job),
-        scratch_(job.inner, job.outer, job.q, job.transpose),
-        h_(job.inner) {}
-
-  // The product at position i, rounded to T; NaN if its index is out of range.
-  template <typename T>
-  void multiply(int64_t i, float* out) {
-    auto lhs = job_.lhs[i];
-    auto rhs = job_.rhs[i];
-    if (lhs < 0 || rhs < 0) {
-      std::fill(out, out + job_.outer, std::numeric_limits<float>::quiet_NaN());
-      return;
-    }
-    job_.h.load(lhs / job_.lhs_rows, lhs % job_.lhs_rows, 1, h_.data());
-    job_.kernel(h_.data(), 1, job_.w[rhs], scratch_, out);
-    for (int n = 0; n < job_.outer; ++n) {
-      out[n] = fused::cpu::round_to<T>(out[n]);
-    }
-  }
-
- private:
-  const Job& job_;
-  fused::cpu::QMMScratch scratch_;
-  std::vector<float> h_;
-};
-
-template <typename T, typename U>
-void combine(const Job& job, U* out) {
-  Experts experts(job);
-  std::vector<float> y(job.outer);
-  std::vector<float> acc(job.outer);
-  for (int64_t row = 0; row < job.rows; ++row) {
-    std::fill(acc.begin(), acc.end(), 0.0f);
-    for (int j = 0; j < job.k; ++j) {
-      auto i = row * job.k + j;
-      experts.multiply<T>(i, y.data());
-      fused::cpu::weighted_step<T>(
-          job.accumulate, y.data(), job.weights[i], job.outer, acc.data());
-    }
-    for (int n = 0; n < job.outer; ++n) {
-      *out++ = static_cast<U>(acc[n]);
-    }
+Rounding rounding_of(Accumulate accumulate) {
+  switch (accumulate) {
+    case Accumulate::Fma:
+    case Accumulate::Fp32:
+      return Rounding::Fused;
+    case Accumulate::NoFma:
+    case Accumulate::Fp32NoFma:
+      return Rounding::Float;
+    default:
+      return Rounding::Storage;
   }
 }
 
-template <typename T>
-void products(const Job& job, T* out) {
-  Experts experts(job);
-  std::vector<float> y(job.outer);
-  for (int64_t i = 0; i < job.rows * job.k; ++i) {
-    experts.multiply<T>(i, y.data());
-    for (int n = 0; n < job.outer; ++n) {
-      *out++ = static_cast<T>(y[n]);
+struct Job {
+  RowBatch h;
+  QuantizedBatch w;
+  IndexReader lhs;
+  IndexReader rhs;
+  WeightReader weights;
+  QMM qmm;
+  Accumulate accumulate;
+  Stored type; // of the products
+  int64_t rows; // of the result
+  int k;
+};
+
+// Rows [first, first + count) of the result, or of the products if that is what
+// is wanted.
+void run(const Job& job, int64_t first, int64_t count, array& out) {
+  // A product's place is where its sum takes it from; -1 stands for NaN.
+  std::vector<Product> some;
+  for (int64_t i = 0; i < count * job.k; ++i) {
+    auto lhs = job.lhs[first * job.k + i];
+    auto rhs = job.rhs[first * job.k + i];
+    if (lhs >= 0 && rhs >= 0) {
+      some.push_back({rhs, lhs, i});
     }
   }
+  PreparedRows rows(job.qmm, job.h, std::move(some));
+  std::vector<int64_t> place(count * job.k, -1);
+  for (size_t p = 0; p < rows.products().size(); ++p) {
+    place[rows.products()[p].to] = p;
+  }
+
+  auto result = stored_as(out.dtype());
+  int outer = job.qmm.outer();
+  int columns = job.qmm.columns(1);
+  parallel_for((outer + columns - 1) / columns, [&](int64_t task) {
+    thread_local AlignedFloats buffer;
+    int begin = task * columns;
+    int end = std::min(begin + columns, outer);
+    int n = end - begin;
+    int64_t stride = (n + 15) / 16 * 16;
+    int64_t products = rows.products().size();
+    float* y = buffer.resize((products + 2) * stride);
+    float* acc = y + products * stride;
+    float* nan = acc + stride;
+    std::fill_n(nan, n, std::numeric_limits<float>::quiet_NaN());
+    for (auto& tile : rows.tiles()) {
+      rows.multiply(
+          tile,
+          job.w[tile.matrix],
+          begin,
+          end,
+          y + tile.first * stride,
+          stride);
+    }
+    kernels().round(job.type, y, products * stride);
+    auto store = [&](int64_t row, const float* v) {
+      auto to = (row * outer + begin) * out.itemsize();
+      kernels().store(result, v, n, out.data<char>() + to);
+    };
+    for (int64_t row = 0; row < count; ++row) {
+      std::fill_n(acc, n, 0.0f);
+      for (int64_t i = row * job.k; i < (row + 1) * job.k; ++i) {
+        const float* v = place[i] < 0 ? nan : y + place[i] * stride;
+        if (job.accumulate == Accumulate::Native) {
+          store(first * job.k + i, v);
+        } else {
+          kernels().weighted_step(
+              job.type,
+              rounding_of(job.accumulate),
+              v,
+              job.weights[first * job.k + i],
+              n,
+              acc);
+        }
+      }
+      if (job.accumulate != Accumulate::Native) {
+        store(first + row, acc);
+      }
+    }
+  });
 }
 
 // Room for all products: (..., k, N) of type T.
@@ -136,14 +154,11 @@ array products_array(Shape shape, int outer, Dtype dtype) {
   return array(allocator::malloc(size), std::move(shape), dtype);
 }
 
-template <typename T>
 void run(const Job& job, array& out) {
-  if (job.accumulate == Accumulate::Native) {
-    products(job, out.data<T>());
-  } else if (out.dtype() == float32) {
-    combine<T>(job, out.data<float>());
-  } else {
-    combine<T>(job, out.data<T>());
+  int64_t at_once =
+      std::max<int64_t>(1, products_at_once(job.qmm) / std::max(1, job.k));
+  for (int64_t row = 0; row < job.rows; row += at_once) {
+    run(job, row, std::min(at_once, job.rows - row), out);
   }
 }
 
@@ -158,8 +173,6 @@ void GatherQMMDownprojCombine::eval_cpu(
     fused::record_path("gather_qmm_downproj_combine", fused::Path::composition);
     return;
   }
-  fused::record_path("gather_qmm_downproj_combine", fused::Path::general);
-
   auto& h = inputs[0];
   auto& w = inputs[1];
   auto& rhs_indices = inputs[inputs.size() - 2];
@@ -174,22 +187,26 @@ void GatherQMMDownprojCombine::eval_cpu(
   int k = shape.back();
   int outer = out.shape(-1);
   int64_t rows = outer == 0 ? 0 : out.size() / outer;
-  fused::Quantization q{group_size_, bits_, mode_};
+  fused::cpu::QMM qmm(
+      {group_size_, bits_, mode_},
+      transpose_,
+      h.shape(-1),
+      outer,
+      fused::cpu::stored_as(h.dtype()));
+  fused::record_path(
+      "gather_qmm_downproj_combine",
+      qmm.fast() ? fused::Path::fast : fused::Path::general);
   Job job{
       fused::cpu::RowBatch(h),
       fused::cpu::QuantizedBatch(w, inputs[2], biases),
       fused::cpu::IndexReader(std::nullopt, lhs_batch, shape),
       fused::cpu::IndexReader(rhs_indices, fused::batch_shape(w), shape),
       WeightReader(weights, shape),
-      fused::cpu::select_qmm_kernel(q, transpose_),
-      q,
-      transpose_,
+      std::move(qmm),
       accumulate_,
+      fused::cpu::stored_as(h.dtype()),
       rows,
-      k,
-      lhs_batch.back(),
-      h.shape(-1),
-      outer};
+      k};
 
   // Native: the products, which stock operations then sum.
   bool native = accumulate_ == Accumulate::Native;
@@ -203,19 +220,8 @@ void GatherQMMDownprojCombine::eval_cpu(
   }
   encoder.set_output_array(result);
   encoder.dispatch([job = std::move(job),
-                    type = h.dtype(),
                     result = array::unsafe_weak_copy(result)]() mutable {
-    switch (type) {
-      case float32:
-        run<float>(job, result);
-        break;
-      case float16:
-        run<float16_t>(job, result);
-        break;
-      default:
-        run<bfloat16_t>(job, result);
-        break;
-    }
+    run(job, result);
   });
   if (native) {
     encoder.add_temporary(result);

@@ -6,6 +6,7 @@
 
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
+#include "mlx/fused/backend/cpu/pool.h"
 #include "mlx/fused/backend/cpu/qmm.h"
 #include "mlx/fused/composition.h"
 #include "mlx/fused/gather_qmm_swiglu.h"
@@ -16,16 +17,26 @@ namespace mlx::core {
 
 namespace {
 
-using fused::cpu::round_to;
-using fused::cpu::uncontracted;
+using namespace fused::cpu;
 
+/** v rounded to T, to nearest even. */
 template <typename T>
-float silu(float g) {
-  float e = round_to<T>(std::exp(std::abs(g)));
-  float d = round_to<T>(1.0f + e);
-  float y = round_to<T>(1.0f / d);
-  float s = g < 0 ? y : round_to<T>(1.0f - y);
-  return round_to<T>(g * s);
+float round_to(float v) {
+  return static_cast<float>(static_cast<T>(v));
+}
+
+/** v, in a way that keeps the compiler from fusing v's product into a sum. */
+float uncontracted(float v) {
+#if defined(__GNUC__) && defined(__x86_64__)
+  asm("" : "+x"(v));
+  return v;
+#elif defined(__GNUC__) && defined(__aarch64__)
+  asm("" : "+w"(v));
+  return v;
+#else
+  volatile float stored = v;
+  return stored;
+#endif
 }
 
 template <typename T>
@@ -41,69 +52,106 @@ float gelu_approx(float g) {
 }
 
 template <typename T>
-void gate(
-    const float* gate,
-    const float* up,
-    int64_t n,
-    GateActivation activation,
-    T* out) {
-  for (int64_t i = 0; i < n; ++i) {
-    float g = round_to<T>(gate[i]);
-    float u = round_to<T>(up[i]);
-    float a =
-        activation == GateActivation::Silu ? silu<T>(g) : gelu_approx<T>(g);
-    out[i] = static_cast<T>(a * u);
+void gelu_gate(const float* gate, const float* up, int n, T* out) {
+  for (int i = 0; i < n; ++i) {
+    float a = gelu_approx<T>(round_to<T>(gate[i]));
+    out[i] = static_cast<T>(a * round_to<T>(up[i]));
   }
 }
 
 struct Job {
-  fused::cpu::RowBatch x;
-  fused::cpu::QuantizedBatch gate;
-  fused::cpu::QuantizedBatch up;
-  fused::cpu::IndexReader lhs;
-  fused::cpu::IndexReader rhs;
-  fused::cpu::QMMKernel kernel;
-  fused::Quantization q;
-  bool transpose;
+  RowBatch x;
+  QuantizedBatch gate;
+  QuantizedBatch up;
+  IndexReader lhs;
+  IndexReader rhs;
+  QMM qmm;
   GateActivation activation;
+  Stored type; // of the result
   int64_t batch;
   int rows;
-  int inner;
-  int outer;
 };
+
+// The products of a job. Rows of the result without one become NaN.
+template <typename T>
+std::vector<Product> products(const Job& job, T* out) {
+  std::vector<Product> all;
+  for (int64_t i = 0; i < job.batch; ++i) {
+    auto lhs = job.lhs[i];
+    auto rhs = job.rhs[i];
+    for (int64_t r = 0; r < job.rows; ++r) {
+      auto to = i * job.rows + r;
+      if (lhs >= 0 && rhs >= 0) {
+        all.push_back({rhs, lhs * job.rows + r, to});
+      } else {
+        std::fill_n(
+            out + to * job.qmm.outer(),
+            job.qmm.outer(),
+            static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
+      }
+    }
+  }
+  return all;
+}
+
+template <typename T>
+void run(const Job& job, std::vector<Product> some, T* out) {
+  int outer = job.qmm.outer();
+  PreparedRows rows(job.qmm, job.x, std::move(some));
+  // Matrices beside columns are the tasks: all tiles of one read it at once.
+  std::vector<size_t> first;
+  auto& tiles = rows.tiles();
+  for (size_t t = 0; t < tiles.size(); ++t) {
+    if (t == 0 || tiles[t].matrix != tiles[t - 1].matrix) {
+      first.push_back(t);
+    }
+  }
+  int64_t matrices = first.size();
+  first.push_back(tiles.size());
+  int columns = job.qmm.columns(matrices);
+  int64_t parts = (outer + columns - 1) / columns;
+  parallel_for(matrices * parts, [&](int64_t task) {
+    thread_local AlignedFloats buffer;
+    auto matrix = task / parts;
+    int begin = task % parts * columns;
+    int end = std::min(begin + columns, outer);
+    int n = end - begin;
+    int64_t stride = (n + 15) / 16 * 16;
+    float* gate = buffer.resize(2 * max_tile * stride);
+    float* up = gate + max_tile * stride;
+    for (auto t = first[matrix]; t < first[matrix + 1]; ++t) {
+      auto& tile = tiles[t];
+      rows.multiply(tile, job.gate[tile.matrix], begin, end, gate, stride);
+      rows.multiply(tile, job.up[tile.matrix], begin, end, up, stride);
+      for (int m = 0; m < tile.size; ++m) {
+        auto to = out + rows.products()[tile.first + m].to * outer + begin;
+        auto g = gate + m * stride;
+        auto u = up + m * stride;
+        if (job.activation == GateActivation::Silu) {
+          kernels().silu(job.type, g, u, n, to);
+        } else {
+          gelu_gate(g, u, n, to);
+        }
+      }
+    }
+  });
+}
 
 template <typename T>
 void run(const Job& job, T* out) {
-  fused::cpu::QMMScratch scratch(job.inner, job.outer, job.q, job.transpose);
-  int tile = std::min(job.rows, fused::cpu::qmm_rows);
-  std::vector<float> x(static_cast<int64_t>(tile) * job.inner);
-  std::vector<float> g(static_cast<int64_t>(tile) * job.outer);
-  std::vector<float> u(g.size());
-  int64_t matrix = static_cast<int64_t>(job.rows) * job.outer;
-  for (int64_t i = 0; i < job.batch; ++i, out += matrix) {
-    auto lhs = job.lhs[i];
-    auto rhs = job.rhs[i];
-    if (lhs < 0 || rhs < 0) {
-      std::fill(
-          out,
-          out + matrix,
-          static_cast<T>(std::numeric_limits<float>::quiet_NaN()));
-      continue;
-    }
-    auto gate_w = job.gate[rhs];
-    auto up_w = job.up[rhs];
-    for (int row = 0; row < job.rows; row += tile) {
-      int rows = std::min(tile, job.rows - row);
-      job.x.load(lhs, row, rows, x.data());
-      job.kernel(x.data(), rows, gate_w, scratch, g.data());
-      job.kernel(x.data(), rows, up_w, scratch, u.data());
-      gate(
-          g.data(),
-          u.data(),
-          static_cast<int64_t>(rows) * job.outer,
-          job.activation,
-          out + static_cast<int64_t>(row) * job.outer);
-    }
+  auto all = products(job, out);
+  int64_t most = products_at_once(job.qmm);
+  if (static_cast<int64_t>(all.size()) <= most) {
+    run(job, std::move(all), out);
+    return;
+  }
+  std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) {
+    return a.matrix < b.matrix;
+  });
+  for (auto p = all.begin(); p != all.end();) {
+    auto end = p + std::min<int64_t>(most, all.end() - p);
+    run(job, {p, end}, out);
+    p = end;
   }
 }
 
@@ -117,14 +165,20 @@ void GatherQMMSwiGLU::eval_cpu(const std::vector<array>& inputs, array& out) {
     return;
   }
 
+  Operands ops(*this, inputs);
+  fused::cpu::QMM qmm(
+      {group_size_, bits_, mode_},
+      transpose_,
+      ops.x.shape(-1),
+      out.shape(-1),
+      fused::cpu::stored_as(out.dtype()));
+  fused::record_path(
+      "gather_qmm_swiglu",
+      qmm.fast() ? fused::Path::fast : fused::Path::general);
   out.set_data(allocator::malloc(out.nbytes()));
-  fused::record_path("gather_qmm_swiglu", fused::Path::general);
   if (out.size() == 0) {
     return;
   }
-
-  Operands ops(*this, inputs);
-  fused::Quantization q{group_size_, bits_, mode_};
   Shape batch(
       out.shape().begin(), out.shape().end() - std::min<int>(2, out.ndim()));
   int rows = ops.x.ndim() > 1 ? ops.x.shape(-2) : 1;
@@ -134,14 +188,11 @@ void GatherQMMSwiGLU::eval_cpu(const std::vector<array>& inputs, array& out) {
       fused::cpu::QuantizedBatch(ops.up.w, ops.up.scales, ops.up.biases),
       fused::cpu::IndexReader(ops.lhs_indices, ops.lhs_batch(), batch),
       fused::cpu::IndexReader(ops.rhs_indices, ops.rhs_batch(), batch),
-      fused::cpu::select_qmm_kernel(q, transpose_),
-      q,
-      transpose_,
+      std::move(qmm),
       activation_,
+      fused::cpu::stored_as(out.dtype()),
       static_cast<int64_t>(out.size()) / rows / out.shape(-1),
-      rows,
-      ops.x.shape(-1),
-      out.shape(-1)};
+      rows};
 
   auto& encoder = cpu::get_command_encoder(stream());
   for (auto& in : inputs) {

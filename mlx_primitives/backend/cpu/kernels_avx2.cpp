@@ -4,8 +4,8 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 
-// Whatever these define must be compiled for any processor: the linker keeps one
-// copy of it for the whole library.
+// Whatever these define must be compiled for any processor: the linker keeps
+// one copy of it for the whole library.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -14,9 +14,8 @@
 #include <immintrin.h>
 
 #ifdef __clang__
-#pragma clang attribute push(                                                  \
-    __attribute__((target("avx2,fma,f16c"))),    \
-    apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")

@@ -4,8 +4,8 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 
-// Whatever these define must be compiled for any processor: the linker keeps one
-// copy of it for the whole library.
+// Whatever these define must be compiled for any processor: the linker keeps
+// one copy of it for the whole library.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -14,8 +14,8 @@
 #include <immintrin.h>
 
 #ifdef __clang__
-#pragma clang attribute push(                                                  \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))),    \
+#pragma clang attribute push(                                               \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c"))), \
     apply_to = function)
 #else
 #pragma GCC push_options

@@ -33,8 +33,9 @@ int choose_threads() {
   auto n = std::strtol(wanted, &end, 10);
   if (end == wanted || *end != '\0' || n < 1 || n > 1024) {
     throw std::invalid_argument(
-        std::string("[fused::cpu] MLX_FUSED_CPU_THREADS must be a number from "
-                    "1 to 1024 but is '") +
+        std::string(
+            "[fused::cpu] MLX_FUSED_CPU_THREADS must be a number from "
+            "1 to 1024 but is '") +
         wanted + "'.");
   }
   return static_cast<int>(n);
@@ -88,7 +89,8 @@ class Pool {
   }
 
  private:
-  // `state_` is the number of threads inside a call, and whether more may enter.
+  // `state_` is the number of threads inside a call, and whether more may
+  // enter.
   static constexpr uint32_t open = 1u << 31;
   // A thread stays awake for as long as an operation's successor may take.
   static constexpr auto patience = std::chrono::microseconds(60);
@@ -132,9 +134,8 @@ class Pool {
       std::unique_lock<std::mutex> lock(sleep_);
       ++sleepers_;
       // A call that came before we counted as a sleeper is still open, or over.
-      awake_.wait(lock, [&] {
-        return calls_ != seen || (state_.load() & open) != 0;
-      });
+      awake_.wait(
+          lock, [&] { return calls_ != seen || (state_.load() & open) != 0; });
       seen = calls_;
       --sleepers_;
     }

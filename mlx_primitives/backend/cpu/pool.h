@@ -23,8 +23,8 @@ void pool_run(int64_t tasks, void (*task)(void* self, int64_t i), void* self);
 
 /**
  * Calls task(i) once for each i in [0, tasks), on several threads, and returns
- * when all have returned. Which thread calls which is open; task must not throw.
- * Called from two threads at once, one of them works alone.
+ * when all have returned. Which thread calls which is open; task must not
+ * throw. Called from two threads at once, one of them works alone.
  */
 template <typename F>
 void parallel_for(int64_t tasks, F&& task) {

@@ -1,246 +1,16 @@
 // Copyright © 2026 The mlx-fork authors
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <stdexcept>
+#include <unordered_map>
 
+#include "mlx/fused/backend/cpu/pool.h"
 #include "mlx/fused/backend/cpu/qmm.h"
 #include "mlx/fused/indexing.h"
 
 namespace mlx::core::fused::cpu {
 
 namespace {
-
-// The sum of a row is kept in this many parts.
-constexpr int lanes = 8;
-
-float fp4_e2m1(int code) {
-  static const float magnitudes[] = {
-      0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
-  float v = magnitudes[code & 7];
-  return code & 8 ? -v : v;
-}
-
-// As stock has it: no NaN, the largest code is 480.
-float fp8_e4m3(int code) {
-  int exponent = (code >> 3) & 15;
-  float mantissa = static_cast<float>(code & 7);
-  float v = exponent == 0 ? std::ldexp(mantissa, -9)
-                          : std::ldexp(8.0f + mantissa, exponent - 10);
-  return code & 128 ? -v : v;
-}
-
-// A power of two; 255 stands for infinity in stock.
-float fp8_e8m0(int code) {
-  return code == 255 ? INFINITY : std::ldexp(1.0f, code - 127);
-}
-
-// The values in each byte of packed weights.
-template <int bits, bool fp>
-struct ByteValues {
-  static constexpr int per_byte = 8 / bits;
-  float values[256][per_byte];
-
-  ByteValues() {
-    for (int byte = 0; byte < 256; ++byte) {
-      for (int i = 0; i < per_byte; ++i) {
-        int code = (byte >> (bits * i)) & ((1 << bits) - 1);
-        if constexpr (!fp) {
-          values[byte][i] = static_cast<float>(code);
-        } else if constexpr (bits == 4) {
-          values[byte][i] = fp4_e2m1(code);
-        } else {
-          values[byte][i] = fp8_e4m3(code);
-        }
-      }
-    }
-  }
-
-  static const ByteValues& table() {
-    static const ByteValues table_;
-    return table_;
-  }
-};
-
-// The values of the formats that come apart within bytes, and of those that
-// don't, `unit` at a time.
-template <int bits_, bool fp_, int unit_>
-struct Format {
-  static constexpr int bits = bits_;
-  static constexpr bool fp = fp_;
-  static constexpr int unit = unit_;
-  static constexpr int words = unit * bits / 32;
-  static constexpr bool in_bytes = 8 % bits == 0;
-
-  static void unpack(const uint32_t* w, float* out) {
-    if constexpr (in_bytes) {
-      using Table = ByteValues<bits, fp>;
-      static const auto& table = Table::table();
-      for (int i = 0; i < words; ++i) {
-        for (int b = 0; b < 4; ++b) {
-          std::memcpy(
-              out + (4 * i + b) * Table::per_byte,
-              table.values[(w[i] >> (8 * b)) & 255],
-              sizeof(float) * Table::per_byte);
-        }
-      }
-    } else {
-      for (int i = 0; i < unit; ++i) {
-        int word = i * bits / 32;
-        int shift = i * bits % 32;
-        uint64_t two = w[word];
-        if (shift + bits > 32) {
-          two |= static_cast<uint64_t>(w[word + 1]) << 32;
-        }
-        out[i] = static_cast<float>((two >> shift) & ((1u << bits) - 1));
-      }
-    }
-  }
-};
-
-template <typename T>
-void to_floats(const char* in, int64_t stride, int n, float* out) {
-  auto p = reinterpret_cast<const T*>(in);
-  for (int i = 0; i < n; ++i) {
-    out[i] = static_cast<float>(p[i * stride]);
-  }
-}
-
-// n floating values of an array.
-void load_floats(
-    const char* in,
-    Dtype type,
-    int64_t stride,
-    int n,
-    float* out) {
-  if (type == float32) {
-    to_floats<float>(in, stride, n, out);
-  } else if (type == float16) {
-    to_floats<float16_t>(in, stride, n, out);
-  } else {
-    to_floats<bfloat16_t>(in, stride, n, out);
-  }
-}
-
-// A row of a quantized matrix: its words in one piece, its scales and biases as
-// float32.
-template <typename Format>
-struct Row {
-  Row(const QuantizedMatrix& m, int64_t row, int values, QMMScratch& scratch) {
-    words = m.w.data + row * m.w.row_stride;
-    if (m.w.stride != 1) {
-      int n = static_cast<int64_t>(values) * Format::bits / 32;
-      for (int i = 0; i < n; ++i) {
-        scratch.words[i] = words[i * m.w.stride];
-      }
-      words = scratch.words.data();
-    }
-    int groups = values / scratch.group_size;
-    auto at = [&](const Matrix<char>& a) {
-      return a.data + row * a.row_stride * size_of(m.type);
-    };
-    if constexpr (Format::fp) {
-      auto codes = reinterpret_cast<const uint8_t*>(at(m.scales));
-      for (int i = 0; i < groups; ++i) {
-        int code = codes[i * m.scales.stride];
-        scratch.scales[i] =
-            scratch.group_size == 16 ? fp8_e4m3(code) : fp8_e8m0(code);
-      }
-    } else {
-      load_floats(
-          at(m.scales), m.type, m.scales.stride, groups, scratch.scales.data());
-      load_floats(
-          at(m.biases), m.type, m.biases.stride, groups, scratch.biases.data());
-    }
-  }
-
-  // The next `unit` values, of group g.
-  void next(const QMMScratch& scratch, int g, float* out) {
-    Format::unpack(words, out);
-    words += Format::words;
-    float scale = scratch.scales[g];
-    if constexpr (Format::fp) {
-      for (int i = 0; i < Format::unit; ++i) {
-        out[i] *= scale;
-      }
-    } else {
-      float bias = scratch.biases[g];
-      for (int i = 0; i < Format::unit; ++i) {
-        out[i] = out[i] * scale + bias;
-      }
-    }
-  }
-
-  const uint32_t* words;
-};
-
-// Rows of the matrix along the sum: one dot product for each.
-template <typename Format>
-void qmm_t(
-    const float* x,
-    int rows,
-    const QuantizedMatrix& w,
-    QMMScratch& scratch,
-    float* out) {
-  int inner = scratch.inner;
-  float values[Format::unit];
-  float acc[qmm_rows][lanes];
-  for (int n = 0; n < scratch.outer; ++n) {
-    Row<Format> row(w, n, inner, scratch);
-    std::fill(&acc[0][0], &acc[0][0] + rows * lanes, 0.0f);
-    for (int k = 0; k < inner; k += Format::unit) {
-      row.next(scratch, k / scratch.group_size, values);
-      for (int m = 0; m < rows; ++m) {
-        const float* xm = x + static_cast<int64_t>(m) * inner + k;
-        for (int i = 0; i < Format::unit; i += lanes) {
-          for (int l = 0; l < lanes; ++l) {
-            acc[m][l] += xm[i + l] * values[i + l];
-          }
-        }
-      }
-    }
-    for (int m = 0; m < rows; ++m) {
-      float sum = 0.0f;
-      for (int l = 0; l < lanes; ++l) {
-        sum += acc[m][l];
-      }
-      out[static_cast<int64_t>(m) * scratch.outer + n] = sum;
-    }
-  }
-}
-
-// Rows of the matrix across the sum: each is added to all results.
-template <typename Format>
-void qmm_n(
-    const float* x,
-    int rows,
-    const QuantizedMatrix& w,
-    QMMScratch& scratch,
-    float* out) {
-  int inner = scratch.inner;
-  int outer = scratch.outer;
-  float values[Format::unit];
-  std::fill(out, out + static_cast<int64_t>(rows) * outer, 0.0f);
-  for (int k = 0; k < inner; ++k) {
-    Row<Format> row(w, k, outer, scratch);
-    for (int n = 0; n < outer; n += Format::unit) {
-      row.next(scratch, n / scratch.group_size, values);
-      for (int m = 0; m < rows; ++m) {
-        float xm = x[static_cast<int64_t>(m) * inner + k];
-        float* om = out + static_cast<int64_t>(m) * outer + n;
-        for (int i = 0; i < Format::unit; ++i) {
-          om[i] += xm * values[i];
-        }
-      }
-    }
-  }
-}
-
-template <typename Format>
-QMMKernel kernel_of(bool transpose) {
-  return transpose ? qmm_t<Format> : qmm_n<Format>;
-}
 
 template <typename T>
 int64_t read(const array& a, int64_t loc) {
@@ -275,6 +45,12 @@ Strides batch_strides(const array& a, size_t ndim) {
 
 } // namespace
 
+Stored stored_as(Dtype type) {
+  return type == float32 ? Stored::F32
+      : type == float16  ? Stored::F16
+                         : Stored::BF16;
+}
+
 QuantizedBatch::QuantizedBatch(
     const array& w,
     const array& scales,
@@ -296,24 +72,24 @@ QuantizedMatrix QuantizedBatch::operator[](int64_t i) const {
       matrix(w_, w_.data<uint32_t>(), 1),
       matrix(scales_, scales_.data<char>(), scales_.itemsize()),
       biases_ ? matrix(*biases_, biases_->data<char>(), biases_->itemsize())
-              : Matrix<char>{nullptr, 0, 0},
-      scales_.dtype()};
+              : Matrix<char>{nullptr, 0, 0}};
 }
 
 RowBatch::RowBatch(const array& x)
-    : x_(array::unsafe_weak_copy(x)), batch_(batch_shape(x)) {}
+    : x_(array::unsafe_weak_copy(x)),
+      rows_(x.shape().begin(), x.shape().end() - 1),
+      strides_(batch_strides(x, rows_.size())) {}
 
-void RowBatch::load(int64_t i, int row, int rows, float* out) const {
-  auto loc = locate(i, batch_, batch_strides(x_, batch_.size()));
-  int64_t row_stride = x_.ndim() > 1 ? x_.strides(-2) : 0;
+void RowBatch::load(int64_t i, float* out) const {
+  auto p = x_.data<char>() + locate(i, rows_, strides_) * x_.itemsize();
+  auto type = stored_as(x_.dtype());
   int n = x_.shape(-1);
-  for (int m = 0; m < rows; ++m) {
-    load_floats(
-        x_.data<char>() + (loc + (row + m) * row_stride) * x_.itemsize(),
-        x_.dtype(),
-        x_.strides(-1),
-        n,
-        out + static_cast<int64_t>(m) * n);
+  if (x_.strides(-1) == 1 || n == 1) {
+    kernels().load(type, p, n, out);
+    return;
+  }
+  for (int k = 0; k < n; ++k) {
+    kernels().load(type, p + k * x_.strides(-1) * x_.itemsize(), 1, out + k);
   }
 }
 
@@ -339,39 +115,170 @@ int64_t IndexReader::operator[](int64_t i) const {
   return index >= 0 && index < size_ ? index : -1;
 }
 
-QMMScratch::QMMScratch(
+QMM::QMM(
+    const Quantization& q,
+    bool transpose,
     int inner,
     int outer,
-    const Quantization& q,
-    bool transpose)
-    : inner(inner),
-      outer(outer),
-      group_size(q.group_size),
-      words(static_cast<int64_t>(transpose ? inner : outer) * q.bits / 32),
-      scales((transpose ? inner : outer) / q.group_size),
-      biases(scales.size()) {}
+    Stored type)
+    : kernel_(kernels().qmm(q.bits, !q.affine(), transpose)),
+      q_(q),
+      transpose_(transpose),
+      inner_(inner),
+      outer_(outer),
+      type_(
+          q.affine()               ? type
+              : q.group_size == 16 ? Stored::E4M3
+                                   : Stored::E8M0) {}
 
-QMMKernel select_qmm_kernel(const Quantization& q, bool transpose) {
-  if (!q.affine()) {
-    return q.bits == 4 ? kernel_of<Format<4, true, 16>>(transpose)
-                       : kernel_of<Format<8, true, 32>>(transpose);
+int QMM::columns(int64_t others) const {
+  constexpr int64_t tasks_per_thread = 16;
+  constexpr int64_t least = 32;
+  constexpr int64_t most = 256;
+  auto tasks = std::max<int64_t>(1, pool_threads() * tasks_per_thread / others);
+  auto n = std::clamp((outer_ + tasks - 1) / tasks, least, most);
+  int64_t unit = transpose_ ? 4 : std::max(kernel_.columns, q_.group_size);
+  return (n + unit - 1) / unit * unit;
+}
+
+void QMM::gather(
+    const QuantizedMatrix& m,
+    int begin,
+    int end,
+    QMMArgs& args,
+    std::vector<char>& copy) const {
+  // The part in rows and columns of the stored matrix.
+  int row = transpose_ ? begin : 0;
+  int rows = transpose_ ? end - begin : inner_;
+  int column = transpose_ ? 0 : begin;
+  int columns = transpose_ ? inner_ : end - begin;
+  int words = static_cast<int64_t>(columns) * q_.bits / 32;
+  int groups = columns / q_.group_size;
+
+  auto first = [&](const auto& a, int64_t column, int64_t itemsize) {
+    return reinterpret_cast<const char*>(a.data) +
+        (row * a.row_stride + column * a.stride) * itemsize;
+  };
+  auto w = first(m.w, static_cast<int64_t>(column) * q_.bits / 32, 4);
+  int size = size_of(type_);
+  args.w = reinterpret_cast<const uint32_t*>(w);
+  args.w_stride = m.w.row_stride;
+  args.scales = first(m.scales, column / q_.group_size, size);
+  args.scales_stride = m.scales.row_stride * size;
+  args.biases =
+      m.biases.data ? first(m.biases, column / q_.group_size, size) : nullptr;
+  args.biases_stride = m.biases.row_stride * size;
+
+  bool in_pieces = m.w.stride == 1 && m.scales.stride == 1 &&
+      (!m.biases.data || m.biases.stride == 1);
+  if (in_pieces) {
+    return;
   }
-  switch (q.bits) {
-    case 2:
-      return kernel_of<Format<2, false, 32>>(transpose);
-    case 3:
-      return kernel_of<Format<3, false, 32>>(transpose);
-    case 4:
-      return kernel_of<Format<4, false, 32>>(transpose);
-    case 5:
-      return kernel_of<Format<5, false, 32>>(transpose);
-    case 6:
-      return kernel_of<Format<6, false, 32>>(transpose);
-    case 8:
-      return kernel_of<Format<8, false, 32>>(transpose);
-    default:
-      throw std::invalid_argument("[select_qmm_kernel] No such quantization.");
+  int64_t w_bytes = 4 * words;
+  int64_t group_bytes = static_cast<int64_t>(size) * groups;
+  copy.resize(rows * (w_bytes + 2 * group_bytes));
+  auto to = copy.data();
+  auto take = [&](const char* from,
+                  int64_t row_stride,
+                  int64_t stride,
+                  int n,
+                  int itemsize) {
+    auto begin = to;
+    for (int r = 0; r < rows; ++r) {
+      for (int i = 0; i < n; ++i, to += itemsize) {
+        std::memcpy(
+            to, from + (r * row_stride + i * stride) * itemsize, itemsize);
+      }
+    }
+    return begin;
+  };
+  args.w = reinterpret_cast<const uint32_t*>(
+      take(w, m.w.row_stride, m.w.stride, words, 4));
+  args.w_stride = words;
+  args.scales =
+      take(args.scales, m.scales.row_stride, m.scales.stride, groups, size);
+  args.scales_stride = group_bytes;
+  if (args.biases) {
+    args.biases =
+        take(args.biases, m.biases.row_stride, m.biases.stride, groups, size);
+    args.biases_stride = group_bytes;
   }
+}
+
+PreparedRows::PreparedRows(
+    const QMM& qmm,
+    const RowBatch& x,
+    std::vector<Product> products)
+    : qmm_(qmm),
+      products_(std::move(products)),
+      row_size_(qmm.kernel_.prepared(qmm.inner_, qmm.q_.group_size)) {
+  std::stable_sort(
+      products_.begin(), products_.end(), [](const auto& a, const auto& b) {
+        return a.matrix < b.matrix;
+      });
+  for (int64_t i = 0; i < static_cast<int64_t>(products_.size()); ++i) {
+    if (tiles_.empty() || tiles_.back().size == max_tile ||
+        tiles_.back().matrix != products_[i].matrix) {
+      tiles_.push_back({products_[i].matrix, i, 0});
+    }
+    tiles_.back().size++;
+  }
+
+  std::unordered_map<int64_t, int64_t> seen;
+  std::vector<int64_t> rows;
+  for (auto& p : products_) {
+    auto [it, added] = seen.try_emplace(p.row, rows.size());
+    if (added) {
+      rows.push_back(p.row);
+    }
+    slots_.push_back(it->second);
+  }
+  row_size_ = (row_size_ + 15) / 16 * 16;
+  rows_.resize(rows.size() * row_size_);
+  scaled_.resize(rows.size());
+  parallel_for(rows.size(), [&](int64_t i) {
+    thread_local AlignedFloats buffer;
+    auto row = buffer.resize(qmm.inner_);
+    x.load(rows[i], row);
+    scaled_[i] = qmm.kernel_.prepare(
+        row, qmm.inner_, qmm.q_.group_size, rows_.data() + i * row_size_);
+  });
+}
+
+void PreparedRows::multiply(
+    const Tile& tile,
+    const QuantizedMatrix& w,
+    int begin,
+    int end,
+    float* out,
+    int64_t out_stride) const {
+  thread_local AlignedFloats scratch;
+  thread_local std::vector<char> copy;
+  const float* x[max_tile];
+  QMMArgs args;
+  args.unscaled = 0;
+  for (int m = 0; m < tile.size; ++m) {
+    auto slot = slots_[tile.first + m];
+    x[m] = rows_.data() + slot * row_size_;
+    args.unscaled |= static_cast<uint32_t>(!scaled_[slot]) << m;
+  }
+  args.x = x;
+  args.tile = tile.size;
+  qmm_.gather(w, begin, end, args, copy);
+  args.type = qmm_.type_;
+  args.group_size = qmm_.q_.group_size;
+  args.inner = qmm_.inner_;
+  args.outer = end - begin;
+  args.scratch = scratch.resize(
+      qmm_.kernel_.scratch(args.inner, args.outer, args.group_size));
+  args.out = out;
+  args.out_stride = out_stride;
+  qmm_.kernel_.run(args);
+}
+
+int64_t products_at_once(const QMM& qmm) {
+  constexpr int64_t floats = 16 << 20;
+  return std::clamp<int64_t>(floats / qmm.inner(), 16, 1024);
 }
 
 } // namespace mlx::core::fused::cpu

@@ -1,41 +1,22 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Products of float32 rows with quantized matrices on the CPU: the seam between
-// the primitives, which know shapes and indices, and the kernels, which know
-// bits. A kernel for a certain processor is another function that
-// select_qmm_kernel can give.
+// Products of rows with quantized matrices on the CPU: between the primitives,
+// which know arrays and indices, and the kernels (kernels.h), which know one
+// matrix in plain memory.
 
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "mlx/array.h"
+#include "mlx/fused/backend/cpu/kernels.h"
 #include "mlx/fused/quantization.h"
 
 namespace mlx::core::fused::cpu {
 
-/** v rounded to T, to nearest even. */
-template <typename T>
-inline float round_to(float v) {
-  return static_cast<float>(static_cast<T>(v));
-}
-
-/** v, in a way that keeps the compiler from fusing v's product into a sum. */
-inline float uncontracted(float v) {
-#if defined(__GNUC__) && defined(__x86_64__)
-  asm("" : "+x"(v));
-  return v;
-#elif defined(__GNUC__) && defined(__aarch64__)
-  asm("" : "+w"(v));
-  return v;
-#else
-  volatile float stored = v;
-  return stored;
-#endif
-}
+Stored stored_as(Dtype type);
 
 /** The offset of the i-th element in row-major order of a strided array. */
 inline int64_t locate(int64_t i, const Shape& shape, const Strides& strides) {
@@ -58,9 +39,8 @@ struct Matrix {
 /** One quantized matrix as it is stored. */
 struct QuantizedMatrix {
   Matrix<uint32_t> w;
-  Matrix<char> scales; // of type `type`
+  Matrix<char> scales;
   Matrix<char> biases; // data is null where the mode has none
-  Dtype type;
 };
 
 /** A batch of them, by flat index. */
@@ -80,17 +60,18 @@ class QuantizedBatch {
   Shape batch_;
 };
 
-/** Rows of a batch of matrices as float32, by flat index. */
+/** The rows of all matrices of an array, by flat index. */
 class RowBatch {
  public:
   explicit RowBatch(const array& x);
 
-  /** Rows [row, row + rows) of matrix i. */
-  void load(int64_t i, int row, int rows, float* out) const;
+  /** Row i as float32. */
+  void load(int64_t i, float* out) const;
 
  private:
   array x_;
-  Shape batch_;
+  Shape rows_;
+  Strides strides_;
 };
 
 /** Indices of any integer type, read as if broadcast to a shape. */
@@ -112,33 +93,123 @@ class IndexReader {
   int64_t size_;
 };
 
-/** The sizes of a product, and room for what a kernel unpacks. */
-struct QMMScratch {
-  QMMScratch(int inner, int outer, const Quantization& q, bool transpose);
+/** Floats that begin where a line of the cache does. */
+class AlignedFloats {
+ public:
+  float* resize(int64_t n) {
+    lines_.resize((n + 15) / 16);
+    return data();
+  }
+  float* data() {
+    return reinterpret_cast<float*>(lines_.data());
+  }
+  const float* data() const {
+    return reinterpret_cast<const float*>(lines_.data());
+  }
 
-  int inner;
-  int outer;
-  int group_size;
-  std::vector<uint32_t> words;
-  std::vector<float> scales;
-  std::vector<float> biases;
+ private:
+  struct alignas(64) Line {
+    float v[16];
+  };
+  std::vector<Line> lines_;
 };
 
-/**
- * out (rows, outer) = x (rows, inner) times the dequantized matrix; products
- * and sums in float32. The order of the sums depends on neither `rows` nor
- * strides.
- */
-using QMMKernel = void (*)(
-    const float* x,
-    int rows,
-    const QuantizedMatrix& w,
-    QMMScratch& scratch,
-    float* out);
+/** One row of x times one matrix. */
+struct Product {
+  int64_t matrix;
+  int64_t row;
+  int64_t to; // for the caller
+};
 
-QMMKernel select_qmm_kernel(const Quantization& q, bool transpose);
+/** Products that go through a kernel together. */
+struct Tile {
+  int64_t matrix;
+  int64_t first;
+  int size;
+};
 
-/** The rows that are best given to a kernel at once. */
-constexpr int qmm_rows = 16;
+/** How to multiply: the format, the sizes, and the kernel for them. */
+class QMM {
+ public:
+  QMM(const Quantization& q, bool transpose, int inner, int outer, Stored type);
+
+  /** Whether the kernel is made for this format and processor. */
+  bool fast() const {
+    return kernel_.fast;
+  }
+  int inner() const {
+    return inner_;
+  }
+  int outer() const {
+    return outer_;
+  }
+
+  /**
+   * How many columns of the result make a task, where there are `others` tasks
+   * for each: such that all threads have some, each of them worth its while.
+   */
+  int columns(int64_t others) const;
+
+ private:
+  friend class PreparedRows;
+
+  /** Makes a part with strides readable for a kernel; keeps it in `copy`. */
+  void gather(
+      const QuantizedMatrix& m,
+      int begin,
+      int end,
+      QMMArgs& args,
+      std::vector<char>& copy) const;
+
+  QMMKernel kernel_;
+  Quantization q_;
+  bool transpose_;
+  int inner_;
+  int outer_;
+  Stored type_; // of scales and biases
+};
+
+/** The rows of x that some products need, in the form that the kernel wants. */
+class PreparedRows {
+ public:
+  /** Sorts the products by matrix, those with the same one as they were. */
+  PreparedRows(
+      const QMM& qmm,
+      const RowBatch& x,
+      std::vector<Product> products);
+
+  const std::vector<Product>& products() const {
+    return products_;
+  }
+
+  /** The products in tiles, a matrix's tiles one after another. */
+  const std::vector<Tile>& tiles() const {
+    return tiles_;
+  }
+
+  /**
+   * Columns [begin, end) of the products of a tile, as float32 rows
+   * `out_stride` apart. To be called by several threads at once.
+   */
+  void multiply(
+      const Tile& tile,
+      const QuantizedMatrix& w,
+      int begin,
+      int end,
+      float* out,
+      int64_t out_stride) const;
+
+ private:
+  const QMM& qmm_;
+  std::vector<Product> products_;
+  std::vector<Tile> tiles_;
+  std::vector<int64_t> slots_; // of each product, its prepared row
+  std::vector<char> scaled_;
+  AlignedFloats rows_;
+  int64_t row_size_;
+};
+
+/** Products whose prepared rows are kept at once: a bound for memory. */
+int64_t products_at_once(const QMM& qmm);
 
 } // namespace mlx::core::fused::cpu

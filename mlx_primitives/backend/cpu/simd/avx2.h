@@ -150,8 +150,7 @@ struct Avx2 {
     using P = FieldPlan<bits, first, lanes>;
     const I index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     I w = _mm256_maskload_epi32(
-        (const int*)run,
-        _mm256_cmpgt_epi32(_mm256_set1_epi32(bits), index));
+        (const int*)run, _mm256_cmpgt_epi32(_mm256_set1_epi32(bits), index));
     I low = _mm256_permutevar8x32_epi32(w, words(P::plan.word));
     I high = _mm256_permutevar8x32_epi32(w, words(P::plan.next));
     I shift = words(P::plan.shift);

@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Vectors of AVX-512 (F, BW, DQ, VL). To be included where the compiler's target
-// has them.
+// Vectors of AVX-512 (F, BW, DQ, VL). To be included where the compiler's
+// target has them.
 
 #pragma once
 
@@ -178,8 +178,7 @@ struct Avx512 {
     for (int i = 0; i < 4; ++i) {
       __m256 h = _mm256_add_ps(
           _mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
-      q[i] =
-          _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+      q[i] = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
     }
     _MM_TRANSPOSE4_PS(q[0], q[1], q[2], q[3]);
     _mm_storeu_ps(

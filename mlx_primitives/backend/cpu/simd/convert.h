@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Between float32 and the types in which floats are stored, a vector or a run at
-// a time. S is one of the vector classes of this folder.
+// Between float32 and the types in which floats are stored, a vector or a run
+// at a time. S is one of the vector classes of this folder.
 
 #pragma once
 
@@ -25,8 +25,7 @@ typename S::F e4m3(typename S::I w) {
   v = S::and_(v, 0x07f00000);
   // Below 2^-6 there is no leading one: it is put there and taken off again.
   auto normal = S::as_float(S::add(v, 120u << 23));
-  auto low =
-      S::sub(S::as_float(S::add(v, 121u << 23)), S::set(0.015625f));
+  auto low = S::sub(S::as_float(S::add(v, 121u << 23)), S::set(0.015625f));
   return S::or_(
       S::if_less(v, 0x00800000, low, normal),
       S::as_float(S::and_(sign, 0x80000000)));

@@ -58,8 +58,8 @@ template <typename S, Stored type>
 void silu_run(const float* gate, const float* up, int64_t n, char* out) {
   constexpr int size = size_of(type);
   in_vectors<S>(n, [&](int64_t i, int m) {
-    auto v = silu_times<S, type>(
-        load_some<S>(gate + i, m), load_some<S>(up + i, m));
+    auto v =
+        silu_times<S, type>(load_some<S>(gate + i, m), load_some<S>(up + i, m));
     if (m == S::lanes) {
       store_rounded<S, type>(v, out + i * size);
     } else {

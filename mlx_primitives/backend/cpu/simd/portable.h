@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Vectors in plain C++, for any processor: what the other classes of this folder
-// do, lane by lane.
+// Vectors in plain C++, for any processor: what the other classes of this
+// folder do, lane by lane.
 
 #pragma once
 
@@ -157,8 +157,7 @@ struct Portable {
     return each<F>([&](int l) { return v.v[l] < limit ? a.v[l] : b.v[l]; });
   }
   static F if_nan(F v, F a, F b) {
-    return each<F>(
-        [&](int l) { return std::isnan(v.v[l]) ? a.v[l] : b.v[l]; });
+    return each<F>([&](int l) { return std::isnan(v.v[l]) ? a.v[l] : b.v[l]; });
   }
 
   /** Lane l takes value l >> shift of those at p; reads `lanes` of them. */

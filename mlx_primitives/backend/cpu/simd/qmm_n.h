@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Rows of x times columns of a matrix: each row of the matrix, times its value of
-// x, is added to all results. These stay in scratch, in the order in which
+// Rows of x times columns of a matrix: each row of the matrix, times its value
+// of x, is added to all results. These stay in scratch, in the order in which
 // values come out of words, and are put in their places at the end.
 
 #pragma once

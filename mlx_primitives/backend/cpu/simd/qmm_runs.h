@@ -32,40 +32,39 @@ void qmm_runs_tile(const QMMArgs& a) {
   for (int m = 0; m < tile; ++m) {
     sums[m] = a.x[m] + a.inner;
   }
-  walk_rows<S, tile>(
-      a, [&](const Scales<S>& scales, int i, int n, F* totals) {
-        const uint32_t* w = a.w + n * a.w_stride;
-        const float* scale = scales.scales(i);
-        F acc[tile];
-        for (int m = 0; m < tile; ++m) {
-          acc[m] = S::zero();
-        }
-        for (int g = 0; g < groups; ++g) {
-          F sum[tile];
+  walk_rows<S, tile>(a, [&](const Scales<S>& scales, int i, int n, F* totals) {
+    const uint32_t* w = a.w + n * a.w_stride;
+    const float* scale = scales.scales(i);
+    F acc[tile];
+    for (int m = 0; m < tile; ++m) {
+      acc[m] = S::zero();
+    }
+    for (int g = 0; g < groups; ++g) {
+      F sum[tile];
+      for (int m = 0; m < tile; ++m) {
+        sum[m] = S::zero();
+      }
+      int end = (g + 1) * a.group_size;
+      for (int k = g * a.group_size; k < end; k += run_length) {
+        unrolled<run_length / S::lanes>([&](auto t) {
+          constexpr int first = t * S::lanes;
+          F q = S::template fields<bits, first>(w);
           for (int m = 0; m < tile; ++m) {
-            sum[m] = S::zero();
+            sum[m] = S::sum(q, S::load(a.x[m] + k + first), sum[m]);
           }
-          int end = (g + 1) * a.group_size;
-          for (int k = g * a.group_size; k < end; k += run_length) {
-            unrolled<run_length / S::lanes>([&](auto t) {
-              constexpr int first = t * S::lanes;
-              F q = S::template fields<bits, first>(w);
-              for (int m = 0; m < tile; ++m) {
-                sum[m] = S::sum(q, S::load(a.x[m] + k + first), sum[m]);
-              }
-            });
-            w += bits;
-          }
-          F s = S::set(scale[g]);
-          for (int m = 0; m < tile; ++m) {
-            acc[m] = S::sum(sum[m], s, acc[m]);
-          }
-        }
-        add_biases<S, tile>(scales.biases(i), groups, sums, acc);
-        for (int m = 0; m < tile; ++m) {
-          totals[m] = acc[m];
-        }
-      });
+        });
+        w += bits;
+      }
+      F s = S::set(scale[g]);
+      for (int m = 0; m < tile; ++m) {
+        acc[m] = S::sum(sum[m], s, acc[m]);
+      }
+    }
+    add_biases<S, tile>(scales.biases(i), groups, sums, acc);
+    for (int m = 0; m < tile; ++m) {
+      totals[m] = acc[m];
+    }
+  });
 }
 
 template <typename S, int bits>

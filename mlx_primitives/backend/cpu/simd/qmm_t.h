@@ -182,7 +182,7 @@ void qmm_t_tile(const QMMArgs& a) {
   int groups = a.inner / a.group_size;
   int sums_at = PreparedRow<S, Format>::sums(a.inner);
   walk_rows<S, tile>(
-      a, [&](const Scales<S>& scales, int i, int n, F (&totals)[tile]) {
+      a, [&](const Scales<S>& scales, int i, int n, F(&totals)[tile]) {
         // Copies, which the compiler can keep in registers.
         int shift = __builtin_ctz(a.group_size / Format::per_word);
         auto index = S::spread(shift);
@@ -210,8 +210,7 @@ void qmm_t_tile(const QMMArgs& a) {
           }
           // Beyond the row are the scales of another.
           F s = S::spread(scale + (at >> shift), index);
-          Sum::add(
-              S::words(rest), S::first(s, words - at), x, at, acc);
+          Sum::add(S::words(rest), S::first(s, words - at), x, at, acc);
         }
         if constexpr (Format::scaled) {
           add_biases<S, tile>(scales.biases(i), groups, sums, acc);

@@ -60,8 +60,7 @@ class Scales {
       float* out) {
     in += first * stride + group * size_of(args_.type);
     if (stride == static_cast<int64_t>(groups_) * size_of(args_.type)) {
-      simd::load<S>(
-          args_.type, in, static_cast<int64_t>(rows) * groups_, out);
+      simd::load<S>(args_.type, in, static_cast<int64_t>(rows) * groups_, out);
       return;
     }
     for (int i = 0; i < rows; ++i) {

@@ -9,7 +9,6 @@
 
 namespace mlx::core::fused::cpu::simd {
 
-
 template <typename S>
 int64_t transposed_scratch(int inner, int, int group_size) {
   return Scales<S>::size(inner / group_size);
@@ -20,12 +19,7 @@ QMMKernel words_kernel(bool fast, bool transpose) {
   if (transpose) {
     using Row = PreparedRow<S, Format>;
     return {
-        fast,
-        1,
-        Row::size,
-        Row::make,
-        transposed_scratch<S>,
-        qmm_t<S, Format>};
+        fast, 1, Row::size, Row::make, transposed_scratch<S>, qmm_t<S, Format>};
   }
   using Row = UnorderedRow<S>;
   using N = Untransposed<S, WordColumns<S, Format>>;
