@@ -169,7 +169,8 @@ TEST_CASE("test gather_qmm_swiglu kernel and composition agree") {
                {array({int64_t{2}, int64_t{1} << 32}), array({3, 3})},
                {array({0, 2}, {2, 1}), array({1, 1, 3})}}) {
         auto kernel = run(lhs, rhs);
-        CHECK_EQ(fused::last_path("gather_qmm_swiglu"), fused::Path::general);
+        CHECK_NE(
+            fused::last_path("gather_qmm_swiglu"), fused::Path::composition);
         Composed composed;
         auto composition = run(lhs, rhs);
         CHECK_EQ(

@@ -107,6 +107,9 @@ void run(const Job& job, std::vector<Product> some, T* out) {
     }
   }
   int64_t matrices = first.size();
+  if (matrices == 0) {
+    return;
+  }
   first.push_back(tiles.size());
   int columns = job.qmm.columns(matrices);
   int64_t parts = (outer + columns - 1) / columns;

@@ -74,9 +74,10 @@ class TestGatherQMMSwiGLU(mlx_tests.MLXTestCase):
         self.assertEqual(out.dtype, dtype)
         self.assertEqual(out.shape, expected.shape)
         error = np.abs(ref.to_numpy(out) - expected)
-        # A few roundings of parts no larger than this.
+        # A few roundings of parts no larger than this, and a float32 sum whose
+        # terms, scales and biases apart, are several times larger.
         size = (np.abs(g) + np.abs(act) + 1) * (np.abs(u) + 1)
-        self.assertLess((error / size).max(), 4 * ref.EPS[dtype])
+        self.assertLess((error / size).max(), 2.0**-18 + 4 * ref.EPS[dtype])
 
     def test_all_quantizations_and_types(self):
         rhs = np.array([4, 0, 2], dtype=np.uint32)
