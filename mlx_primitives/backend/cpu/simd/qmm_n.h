@@ -82,18 +82,15 @@ struct Untransposed {
   using F = typename S::F;
   static constexpr int vectors = Columns::vectors;
   static constexpr int block = vectors * S::lanes;
-  // Of a block: its results, and what the biases add to each vector of them.
-  static constexpr int results = block + S::lanes;
   // Rows of the matrix for which results are loaded and stored once.
   static constexpr int at_once = 4;
 
-  static int64_t blocks(int outer) {
-    return (outer + block - 1) / block;
+  static int64_t padded(int outer) {
+    return round_up(outer, block);
   }
 
   static int64_t scratch(int, int outer, int group_size) {
-    return Scales<S>::size(outer / group_size) +
-        max_tile * blocks(outer) * results;
+    return Scales<S>::size(outer / group_size) + max_tile * padded(outer);
   }
 
   /** Adds `rows` rows of the matrix, from row k on. */
@@ -124,26 +121,21 @@ struct Untransposed {
         }
       }
       for (int m = 0; m < a.tile; ++m) {
-        float* sum = sums + (m * blocks(a.outer) + b) * results;
-        F x[rows], xs[rows];
-        for (int r = 0; r < rows; ++r) {
-          x[r] = S::set(a.x[m][k + r]);
-          xs[r] = S::mul(x[r], s[r]);
-        }
+        float* sum = sums + m * padded(a.outer) + b * block;
         unrolled<vectors>([&](auto j) {
           F acc = S::load(sum + j * S::lanes);
           for (int r = 0; r < rows; ++r) {
-            acc = S::sum(Columns::template value<j>(w[r]), xs[r], acc);
+            F q = Columns::template value<j>(w[r]);
+            F v;
+            if constexpr (Columns::affine) {
+              v = S::sum(q, s[r], bias[r]);
+            } else {
+              v = S::mul(q, s[r]);
+            }
+            acc = S::sum(v, S::set(a.x[m][k + r]), acc);
           }
           S::store(sum + j * S::lanes, acc);
         });
-        if constexpr (Columns::affine) {
-          F acc = S::load(sum + block);
-          for (int r = 0; r < rows; ++r) {
-            acc = S::sum(x[r], bias[r], acc);
-          }
-          S::store(sum + block, acc);
-        }
       }
     }
   }
@@ -151,13 +143,12 @@ struct Untransposed {
   static void write(const QMMArgs& a, const float* sums) {
     for (int m = 0; m < a.tile; ++m) {
       float* out = a.out + m * a.out_stride;
-      for (int n = 0; n < a.outer; n += block, sums += results) {
+      for (int n = 0; n < a.outer; n += block, sums += block) {
         for (int j = 0; j < vectors; ++j) {
           for (int l = 0; l < S::lanes; ++l) {
             int c = n + Columns::column(j, l);
             if (c < a.outer) {
-              float bias = Columns::affine ? sums[block + l] : 0.0f;
-              out[c] = sums[j * S::lanes + l] + bias;
+              out[c] = sums[j * S::lanes + l];
             }
           }
         }
@@ -173,7 +164,7 @@ struct Untransposed {
     Columns columns(a.group_size);
     Scales<S> scales(a, groups);
     float* sums = a.scratch + Scales<S>::size(groups);
-    std::fill(sums, sums + a.tile * blocks(a.outer) * results, 0.0f);
+    std::fill(sums, sums + a.tile * padded(a.outer), 0.0f);
     for (int first = 0; first < a.inner; first += step) {
       int rows = std::min(step, a.inner - first);
       scales.load(first, rows);
