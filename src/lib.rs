@@ -5,6 +5,7 @@
 //! This library does the work. It prints nothing and parses no command line:
 //! `xtask` does both. See `docs/architecture.md`.
 
+pub mod bench;
 pub mod build;
 pub mod composed;
 pub mod config;

@@ -386,7 +386,7 @@ fn result(answer: &Answer, file: &Path) -> Result<Tensor, String> {
 }
 
 /// True when the whole text matches; `*` stands for any run of characters, `?` for one.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let (mut matches, text) = (vec![true], text.as_bytes());
     matches.resize(text.len() + 1, false);
     for p in pattern.bytes() {

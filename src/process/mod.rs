@@ -2,6 +2,7 @@
 //! process group of their own so that nothing outlives a run that gave up.
 
 mod lines;
+mod talk;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Doing, Error, Result, writing};
 
 use lines::{pseudo_terminal, reader, screen_reader};
+pub use talk::Talk;
 
 /// A command to run: program, arguments, environment, folder.
 #[derive(Debug)]
@@ -355,6 +357,7 @@ fn live_on(command: &mut std::process::Command) {
 }
 
 /// A child; dropped before it ended, it is killed, with its group where it has one.
+#[derive(Debug)]
 struct Group {
     child: Child,
     own_group: bool,

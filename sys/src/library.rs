@@ -189,6 +189,29 @@ impl Library {
         text.split_whitespace().map(String::from).collect()
     }
 
+    /// The vector extension that the fork's kernels use here, such as `avx2`; `None` where the
+    /// build has no choice to make.
+    pub fn cpu_simd(&self) -> Option<String> {
+        // SAFETY: the type is that of the function in mlx_fork.h.
+        let function = unsafe {
+            self.handle
+                .get::<unsafe extern "C" fn() -> *const c_char>(b"mlx_fork_cpu_simd")
+        };
+        // SAFETY: it takes nothing and returns a text that stays.
+        function.ok().map(|function| owned(unsafe { function() }))
+    }
+
+    /// The threads that the fork's kernels use; `None` where the build has no pool.
+    pub fn cpu_threads(&self) -> Option<i32> {
+        // SAFETY: the type is that of the function in mlx_fork.h.
+        let function = unsafe {
+            self.handle
+                .get::<unsafe extern "C" fn() -> c_int>(b"mlx_fork_cpu_threads")
+        };
+        // SAFETY: it takes nothing.
+        function.ok().map(|function| unsafe { function() })
+    }
+
     /// The file name of the library on this system.
     pub fn file_name() -> OsString {
         libloading::library_filename("mlx_fork_c")

@@ -4,7 +4,7 @@ mod gather_qmm_downproj_combine;
 mod gather_qmm_swiglu;
 mod shapes;
 
-pub use shapes::Storage;
+pub use shapes::{MODELS, Model, Storage};
 
 use super::case::Case;
 

@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod bench;
+mod bench_worker;
 mod bindings;
 mod docs;
 mod doctor;
@@ -27,12 +29,15 @@ pub enum Command {
     Edits(edits::Edits),
     Probe(probe::Probe),
     Parity(parity::Parity),
+    Bench(bench::Bench),
     Python(python::Python),
     Env(env::Env),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
     Docs(docs::Docs),
+    #[command(hide = true)]
+    BenchWorker(bench_worker::BenchWorker),
     #[command(hide = true)]
     ParityWorker(parity_worker::ParityWorker),
     #[command(hide = true)]
@@ -48,12 +53,14 @@ impl Command {
             Command::Edits(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
             Command::Docs(command) => command.run(),
+            Command::BenchWorker(command) => command.run(),
             Command::ParityWorker(command) => command.run(),
             Command::ProbeWorker(command) => command.run(),
         }

@@ -30,7 +30,8 @@ pub struct ParityWorker {
     memory: u64,
 }
 
-fn form(text: &str) -> Result<Form, String> {
+/// A form by its name.
+pub(super) fn form(text: &str) -> Result<Form, String> {
     [Form::Stock, Form::Fork]
         .into_iter()
         .find(|side| side.name() == text)
