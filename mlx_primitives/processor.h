@@ -11,10 +11,10 @@
 namespace mlx::core::fused {
 
 /**
- * The vector instructions in use: "portable", "neon", "avx2", "avx512", or
- * "none" if MLX was built without its CPU backend. The environment variable
- * MLX_FUSED_CPU_SIMD chooses among those that the processor has; throws
- * std::invalid_argument if it names another.
+ * The vector instructions in use: "portable", "neon", "avx2", "avx512",
+ * "avx512_bf16", or "none" if MLX was built without its CPU backend. The
+ * environment variable MLX_FUSED_CPU_SIMD chooses among those that the
+ * processor has; throws std::invalid_argument if it names another.
  */
 MLX_API std::string cpu_simd();
 

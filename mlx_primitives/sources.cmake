@@ -17,6 +17,7 @@ if(MLX_BUILD_CPU)
     kernels
     kernels_avx2
     kernels_avx512
+    kernels_avx512_bf16
     kernels_neon
     kernels_portable
     pool

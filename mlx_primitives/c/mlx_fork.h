@@ -260,9 +260,9 @@ MLX_FORK_API int mlx_fork_gather_qmm(
 
 /**
  * The vector instructions that the primitives' kernels for the CPU make use of:
- * "portable", "neon", "avx2" or "avx512"; "none" without MLX's CPU backend.
- * Null if MLX_FUSED_CPU_SIMD names some that this processor lacks: the
- * primitives fail then, and say so. Valid as long as the library is loaded.
+ * "portable", "neon", "avx2", "avx512" or "avx512_bf16"; "none" without MLX's
+ * CPU backend. Null if MLX_FUSED_CPU_SIMD names some that this processor lacks:
+ * the primitives fail then, and say so. Valid as long as the library is loaded.
  */
 MLX_FORK_API const char* mlx_fork_cpu_simd(void);
 

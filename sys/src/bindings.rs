@@ -1079,9 +1079,9 @@ impl MlxForkC {
         }
     }
     /** The vector instructions that the primitives' kernels for the CPU make use of:
- "portable", "neon", "avx2" or "avx512"; "none" without MLX's CPU backend.
- Null if MLX_FUSED_CPU_SIMD names some that this processor lacks: the
- primitives fail then, and say so. Valid as long as the library is loaded.*/
+ "portable", "neon", "avx2", "avx512" or "avx512_bf16"; "none" without MLX's
+ CPU backend. Null if MLX_FUSED_CPU_SIMD names some that this processor lacks:
+ the primitives fail then, and say so. Valid as long as the library is loaded.*/
     pub unsafe fn mlx_fork_cpu_simd(&self) -> *const ::std::os::raw::c_char {
         unsafe {
             (self.mlx_fork_cpu_simd.as_ref().expect("Expected function, got error."))()

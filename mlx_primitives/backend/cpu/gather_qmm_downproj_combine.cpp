@@ -107,14 +107,12 @@ void run(const Job& job, int64_t first, int64_t count, array& out) {
     float* acc = y + products * stride;
     float* nan = acc + stride;
     std::fill_n(nan, n, std::numeric_limits<float>::quiet_NaN());
-    for (auto& tile : rows.tiles()) {
+    auto& tiles = rows.tiles();
+    for (size_t t = 0; t < tiles.size(); ++t) {
+      auto w = job.w[tiles[t].matrix];
+      auto next = job.w[tiles[t + 1 < tiles.size() ? t + 1 : t].matrix];
       rows.multiply(
-          tile,
-          job.w[tile.matrix],
-          begin,
-          end,
-          y + tile.first * stride,
-          stride);
+          tiles[t], w, &next, begin, end, y + tiles[t].first * stride, stride);
     }
     kernels().round(job.type, y, products * stride);
     auto store = [&](int64_t row, const float* v) {
@@ -214,6 +212,7 @@ void GatherQMMDownprojCombine::eval_cpu(
   if (!native) {
     result.set_data(allocator::malloc(out.nbytes()));
   }
+  fused::cpu::pool_wake();
   auto& encoder = cpu::get_command_encoder(s);
   for (auto& in : inputs) {
     encoder.set_input_array(in);

@@ -124,8 +124,10 @@ void run(const Job& job, std::vector<Product> some, T* out) {
     float* up = gate + max_tile * stride;
     for (auto t = first[matrix]; t < first[matrix + 1]; ++t) {
       auto& tile = tiles[t];
-      rows.multiply(tile, job.gate[tile.matrix], begin, end, gate, stride);
-      rows.multiply(tile, job.up[tile.matrix], begin, end, up, stride);
+      auto gate_w = job.gate[tile.matrix];
+      auto up_w = job.up[tile.matrix];
+      rows.multiply(tile, gate_w, &up_w, begin, end, gate, stride);
+      rows.multiply(tile, up_w, nullptr, begin, end, up, stride);
       for (int m = 0; m < tile.size; ++m) {
         auto to = out + rows.products()[tile.first + m].to * outer + begin;
         auto g = gate + m * stride;
@@ -197,6 +199,7 @@ void GatherQMMSwiGLU::eval_cpu(const std::vector<array>& inputs, array& out) {
       static_cast<int64_t>(out.size()) / rows / out.shape(-1),
       rows};
 
+  fused::cpu::pool_wake();
   auto& encoder = cpu::get_command_encoder(stream());
   for (auto& in : inputs) {
     encoder.set_input_array(in);

@@ -30,13 +30,22 @@ bool has_avx512() {
 #endif
 }
 
+bool has_avx512_bf16() {
+#if defined(__GNUC__) && defined(__x86_64__)
+  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 const Kernels& select_kernels() {
   // The best last.
   const Kernels* available[] = {
       portable_kernels(),
       neon_kernels(),
       has_avx2() ? avx2_kernels() : nullptr,
-      has_avx512() ? avx512_kernels() : nullptr};
+      has_avx512() ? avx512_kernels() : nullptr,
+      has_avx512_bf16() ? avx512_bf16_kernels() : nullptr};
   const char* wanted = std::getenv("MLX_FUSED_CPU_SIMD");
   const Kernels* found = nullptr;
   for (auto k : available) {

@@ -35,6 +35,7 @@ struct QMMArgs {
   int group_size;
   int inner; // terms in a sum
   int outer; // rows of a transposed matrix, else columns
+  const void* next; // what will be read after this part, or null
   float* scratch; // QMMKernel::scratch floats
   float* out; // tile x outer
   int64_t out_stride;
@@ -72,7 +73,8 @@ enum class Rounding : uint8_t { Fused, Float, Storage };
 struct Kernels {
   const char* name;
 
-  QMMKernel (*qmm)(int bits, bool fp, bool transpose);
+  /** For x of the given type. */
+  QMMKernel (*qmm)(int bits, bool fp, bool transpose, Stored x);
 
   /** n floats in one piece to float32. */
   void (*load)(Stored type, const void* in, int64_t n, float* out);
@@ -105,11 +107,13 @@ struct Kernels {
 const Kernels* portable_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+const Kernels* avx512_bf16_kernels();
 const Kernels* neon_kernels();
 
 /**
  * The best kernels for this processor, or those that the environment variable
- * MLX_FUSED_CPU_SIMD names (portable, avx2, avx512, neon). Throws
+ * MLX_FUSED_CPU_SIMD names (portable, avx2, avx512, avx512_bf16,
+ * neon). Throws
  * std::invalid_argument if it has no such kernels.
  */
 const Kernels& kernels();

@@ -76,15 +76,15 @@ class Pool {
       wake();
     }
     take();
-    // Who has not come by now need not come any more.
-    auto inside = state_.fetch_and(~open, std::memory_order_acq_rel) & ~open;
-    for (int spins = 0; inside > 0; ++spins) {
-      if (spins < 10000) {
-        pause();
-      } else {
-        std::this_thread::yield();
-      }
+    auto inside = state_.load(std::memory_order_acquire);
+    for (int spins = 0; inside > 0 && spins < 1000; ++spins) {
+      pause();
       inside = state_.load(std::memory_order_acquire);
+    }
+    if (inside > 0) {
+      // Its thread may be waiting for our core.
+      std::unique_lock<std::mutex> lock(sleep_);
+      left_.wait(lock, [&] { return state_.load() == 0; });
     }
   }
 
@@ -99,6 +99,8 @@ class Pool {
     for (;;) {
       auto i = next_.fetch_add(1, std::memory_order_relaxed);
       if (i >= tasks_) {
+        // Who has not come by now need not come any more.
+        state_.fetch_and(~open);
         return;
       }
       task_(self_, i);
@@ -116,6 +118,16 @@ class Pool {
     return false;
   }
 
+  void leave() {
+    if (state_.fetch_sub(1) == 1) {
+      // The last one, and nobody else may enter.
+      {
+        std::lock_guard<std::mutex> lock(sleep_);
+      }
+      left_.notify_one();
+    }
+  }
+
   void work() {
     uint64_t seen = 0;
     for (;;) {
@@ -123,7 +135,7 @@ class Pool {
       for (int spins = 1;; ++spins) {
         if (enter()) {
           take();
-          state_.fetch_sub(1, std::memory_order_release);
+          leave();
           until = std::chrono::steady_clock::now() + patience;
         }
         pause();
@@ -149,6 +161,7 @@ class Pool {
   alignas(64) std::atomic<uint32_t> state_{0};
   alignas(64) std::mutex sleep_;
   std::condition_variable awake_;
+  std::condition_variable left_;
   std::atomic<int> sleepers_{0};
   uint64_t calls_{0};
 };

@@ -121,7 +121,7 @@ QMM::QMM(
     int inner,
     int outer,
     Stored type)
-    : kernel_(kernels().qmm(q.bits, !q.affine(), transpose)),
+    : kernel_(kernels().qmm(q.bits, !q.affine(), transpose, type)),
       q_(q),
       transpose_(transpose),
       inner_(inner),
@@ -132,7 +132,7 @@ QMM::QMM(
                                    : Stored::E8M0) {}
 
 int QMM::columns(int64_t others) const {
-  constexpr int64_t tasks_per_thread = 16;
+  constexpr int64_t tasks_per_thread = 8;
   constexpr int64_t least = 32;
   constexpr int64_t most = 256;
   auto tasks = std::max<int64_t>(1, pool_threads() * tasks_per_thread / others);
@@ -248,6 +248,7 @@ PreparedRows::PreparedRows(
 void PreparedRows::multiply(
     const Tile& tile,
     const QuantizedMatrix& w,
+    const QuantizedMatrix* next,
     int begin,
     int end,
     float* out,
@@ -265,6 +266,9 @@ void PreparedRows::multiply(
   args.x = x;
   args.tile = tile.size;
   qmm_.gather(w, begin, end, args, copy);
+  args.next = next && qmm_.transpose_
+      ? next->w.data + begin * next->w.row_stride
+      : nullptr;
   args.type = qmm_.type_;
   args.group_size = qmm_.q_.group_size;
   args.inner = qmm_.inner_;

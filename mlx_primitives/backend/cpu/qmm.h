@@ -189,11 +189,13 @@ class PreparedRows {
 
   /**
    * Columns [begin, end) of the products of a tile, as float32 rows
-   * `out_stride` apart. To be called by several threads at once.
+   * `out_stride` apart. To be called by several threads at once. `next` is the
+   * matrix of which the same columns will be wanted after these.
    */
   void multiply(
       const Tile& tile,
       const QuantizedMatrix& w,
+      const QuantizedMatrix* next,
       int begin,
       int end,
       float* out,

@@ -72,7 +72,7 @@ inline void unrolled(F&& f) {
 }
 
 /** The least multiple of m that is not less than n. */
-constexpr int64_t round_up(int64_t n, int64_t m) {
+static constexpr int64_t round_up(int64_t n, int64_t m) {
   return (n + m - 1) / m * m;
 }
 

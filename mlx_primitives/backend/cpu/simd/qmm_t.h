@@ -14,8 +14,17 @@
 
 namespace mlx::core::fused::cpu::simd {
 
-/** How far ahead of their use words are asked for, in bytes. */
-constexpr int prefetch_distance = 8192;
+/** How far ahead of their use words are asked for. */
+constexpr int64_t words_ahead = 2048;
+
+/** Where row n's words are asked for from: beyond the part, in the next one. */
+static inline const uint32_t* ahead(const QMMArgs& a, int n) {
+  auto left = (a.outer - n) * a.w_stride;
+  if (left > words_ahead || !a.next) {
+    return a.w + n * a.w_stride + words_ahead;
+  }
+  return static_cast<const uint32_t*>(a.next) + words_ahead - left;
+}
 
 /** The sums of the groups of x, padded with zeros to whole vectors. */
 template <typename S>
@@ -147,13 +156,19 @@ void walk_rows(const QMMArgs& a, Row&& row) {
   }
 }
 
-/** The words of one row, a block of `lanes` at a time. */
-template <typename S, typename Format, int tile, bool scaled>
-struct BlockSum {
+/** Sums of products in float32 over a block of words, for x in PreparedRow. */
+template <typename S, typename Format, bool scaled>
+struct FloatSums {
   using F = typename S::F;
   static constexpr int per_word = Format::per_word;
+  static constexpr bool affine = Format::scaled;
+
+  static int64_t sums_at(int inner) {
+    return PreparedRow<S, Format>::sums(inner);
+  }
 
   /** acc[m] += scale * (values of the words times x from word `at` on). */
+  template <int tile>
   static void add(
       typename S::I w,
       F scale,
@@ -174,19 +189,19 @@ struct BlockSum {
   }
 };
 
-template <typename S, typename Format, int tile, bool scaled>
+template <typename S, typename Sums, int tile>
 void qmm_t_tile(const QMMArgs& a) {
   using F = typename S::F;
-  using Sum = BlockSum<S, Format, tile, scaled>;
-  int words = a.inner / Format::per_word;
+  int words = a.inner / Sums::per_word;
   int groups = a.inner / a.group_size;
-  int sums_at = PreparedRow<S, Format>::sums(a.inner);
+  auto sums_at = Sums::sums_at(a.inner);
   walk_rows<S, tile>(
       a, [&](const Scales<S>& scales, int i, int n, F(&totals)[tile]) {
         // Copies, which the compiler can keep in registers.
-        int shift = __builtin_ctz(a.group_size / Format::per_word);
+        int shift = __builtin_ctz(a.group_size / Sums::per_word);
         auto index = S::spread(shift);
         const uint32_t* w = a.w + n * a.w_stride;
+        const uint32_t* soon = ahead(a, n);
         const float* scale = scales.scales(i);
         const float* x[tile];
         const float* sums[tile];
@@ -198,10 +213,9 @@ void qmm_t_tile(const QMMArgs& a) {
         }
         int at = 0;
         for (; at + S::lanes <= words; at += S::lanes) {
-          __builtin_prefetch(
-              reinterpret_cast<const char*>(w + at) + prefetch_distance, 0, 2);
+          __builtin_prefetch(soon + at, 0, 2);
           F s = S::spread(scale + (at >> shift), index);
-          Sum::add(S::words(w + at), s, x, at, acc);
+          Sums::add(S::words(w + at), s, x, at, acc);
         }
         if (at < words) {
           uint32_t rest[S::lanes] = {};
@@ -210,9 +224,9 @@ void qmm_t_tile(const QMMArgs& a) {
           }
           // Beyond the row are the scales of another.
           F s = S::spread(scale + (at >> shift), index);
-          Sum::add(S::words(rest), S::first(s, words - at), x, at, acc);
+          Sums::add(S::words(rest), S::first(s, words - at), x, at, acc);
         }
-        if constexpr (Format::scaled) {
+        if constexpr (Sums::affine) {
           add_biases<S, tile>(scales.biases(i), groups, sums, acc);
         }
         for (int m = 0; m < tile; ++m) {
@@ -221,9 +235,10 @@ void qmm_t_tile(const QMMArgs& a) {
       });
 }
 
-template <typename S, typename Format>
+/** `Plain` takes the rows of x that `Sums` can't. */
+template <typename S, typename Sums, typename Plain>
 void qmm_t(const QMMArgs& a) {
-  if (Format::scaled && a.unscaled) {
+  if (a.unscaled) {
     // Rare enough to take the rows one by one.
     for (int m = 0; m < a.tile; ++m) {
       auto one = a;
@@ -231,22 +246,22 @@ void qmm_t(const QMMArgs& a) {
       one.tile = 1;
       one.out = a.out + m * a.out_stride;
       if (a.unscaled >> m & 1) {
-        qmm_t_tile<S, Format, 1, false>(one);
+        qmm_t_tile<S, Plain, 1>(one);
       } else {
-        qmm_t_tile<S, Format, 1, Format::scaled>(one);
+        qmm_t_tile<S, Sums, 1>(one);
       }
     }
     return;
   }
   switch (a.tile) {
     case 1:
-      return qmm_t_tile<S, Format, 1, Format::scaled>(a);
+      return qmm_t_tile<S, Sums, 1>(a);
     case 2:
-      return qmm_t_tile<S, Format, 2, Format::scaled>(a);
+      return qmm_t_tile<S, Sums, 2>(a);
     case 3:
-      return qmm_t_tile<S, Format, 3, Format::scaled>(a);
+      return qmm_t_tile<S, Sums, 3>(a);
     default:
-      return qmm_t_tile<S, Format, 4, Format::scaled>(a);
+      return qmm_t_tile<S, Sums, 4>(a);
   }
 }
 

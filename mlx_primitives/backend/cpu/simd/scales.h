@@ -13,7 +13,7 @@ namespace mlx::core::fused::cpu::simd {
  * Rows are taken a few at a time: enough to convert long runs, few enough for
  * the nearest cache.
  */
-constexpr int rows_at_once(int groups) {
+static constexpr int rows_at_once(int groups) {
   return groups <= 32 ? 16 : groups <= 64 ? 8 : 4;
 }
 

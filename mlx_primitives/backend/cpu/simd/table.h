@@ -18,8 +18,15 @@ template <typename S, typename Format>
 QMMKernel words_kernel(bool fast, bool transpose) {
   if (transpose) {
     using Row = PreparedRow<S, Format>;
+    using Sums = FloatSums<S, Format, true>;
+    using Plain = FloatSums<S, Format, false>;
     return {
-        fast, 1, Row::size, Row::make, transposed_scratch<S>, qmm_t<S, Format>};
+        fast,
+        1,
+        Row::size,
+        Row::make,
+        transposed_scratch<S>,
+        qmm_t<S, Sums, Plain>};
   }
   using Row = UnorderedRow<S>;
   using N = Untransposed<S, WordColumns<S, Format>>;
@@ -45,7 +52,7 @@ QMMKernel runs_kernel(bool transpose) {
 
 /** `fast` is what kernels of the formats most used are called. */
 template <typename S, bool fast>
-QMMKernel qmm(int bits, bool fp, bool transpose) {
+QMMKernel qmm(int bits, bool fp, bool transpose, Stored) {
   if (fp) {
     return bits == 4 ? words_kernel<S, E2M1>(fast, transpose)
                      : words_kernel<S, E4M3>(fast, transpose);

@@ -1,0 +1,113 @@
+// Copyright © 2026 The mlx-fork authors
+//
+// As qmm_t.h, for x of bfloat16 and values of 4 bits, which bfloat16 holds
+// exactly: pairs of products are added to a float32 sum by one instruction. It
+// takes subnormal numbers for zero; rows of x that could lead to them go the
+// usual way. To be included where the compiler's target has AVX512_BF16.
+
+#pragma once
+
+#include "mlx/fused/backend/cpu/simd/avx512.h"
+#include "mlx/fused/backend/cpu/simd/qmm_t.h"
+
+namespace mlx::core::fused::cpu::simd {
+
+/** The bfloat16 that the codes stand for; twice, as indices have five bits. */
+struct IntegerCodes {
+  using Format = Integers<4>;
+  static float value(int code) {
+    return static_cast<float>(code);
+  }
+};
+struct E2M1Codes {
+  using Format = E2M1;
+  static float value(int code) {
+    constexpr float magnitudes[] = {
+        0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+    return code & 8 ? -magnitudes[code & 7] : magnitudes[code & 7];
+  }
+};
+
+template <typename Codes>
+struct BfloatSums {
+  using S = Avx512;
+  using F = __m512;
+  using Format = typename Codes::Format;
+  using Plain = FloatSums<S, Format, false>;
+  static constexpr int per_word = Format::per_word;
+  static constexpr bool affine = Format::scaled;
+  static constexpr int halves = 32; // of a block of words
+  static constexpr int per_half = 4;
+  static constexpr int block = halves * per_half;
+
+  static int64_t sums_at(int inner) {
+    return Plain::sums_at(inner);
+  }
+
+  static __m512i table() {
+    alignas(64) uint16_t codes[halves];
+    for (int i = 0; i < halves; ++i) {
+      float v = Codes::value(i & 15);
+      uint32_t bits;
+      std::memcpy(&bits, &v, sizeof(bits));
+      codes[i] = bits >> 16;
+    }
+    return _mm512_load_si512(codes);
+  }
+
+  /**
+   * x as bfloat16, value j of each half of a word together. Where that would
+   * meet subnormal numbers, in the order of PreparedRow.
+   */
+  static bool make(const float* x, int inner, int group_size, float* out) {
+    bool small = false;
+    for (int i = 0; i < inner; ++i) {
+      small |= std::abs(x[i]) < Integers<4>::smallest && x[i] != 0.0f;
+    }
+    if (small) {
+      PreparedRow<S, Format>::make(x, inner, group_size, out);
+      return false;
+    }
+    auto rows = reinterpret_cast<uint16_t*>(out);
+    for (int b = 0; b < inner; b += block) {
+      int some = std::min(block, inner - b) / per_half;
+      for (int j = 0; j < per_half; ++j) {
+        uint16_t* row = rows + b + j * halves;
+        for (int h = 0; h < halves; ++h) {
+          uint32_t bits = 0;
+          if (h < some) {
+            std::memcpy(&bits, x + b + h * per_half + j, sizeof(bits));
+          }
+          row[h] = bits >> 16;
+        }
+      }
+    }
+    group_sums<S>(x, inner, group_size, out + sums_at(inner));
+    return true;
+  }
+
+  template <int tile>
+  static void add(
+      __m512i w,
+      F scale,
+      const float* const (&x)[tile],
+      int at,
+      F (&acc)[tile]) {
+    const __m512i values = table();
+    F sum[tile];
+    unrolled<per_half>([&](auto j) {
+      auto q = reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(
+          j == 0 ? w : _mm512_srli_epi16(w, 4 * j), values));
+      for (int m = 0; m < tile; ++m) {
+        auto xm = reinterpret_cast<__m512bh>(
+            _mm512_loadu_si512(x[m] + at * per_half + j * (halves / 2)));
+        sum[m] = _mm512_dpbf16_ps(j == 0 ? S::zero() : sum[m], q, xm);
+      }
+    });
+    for (int m = 0; m < tile; ++m) {
+      acc[m] = S::fma(sum[m], scale, acc[m]);
+    }
+  }
+};
+
+} // namespace mlx::core::fused::cpu::simd
