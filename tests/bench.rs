@@ -196,6 +196,19 @@ fn workers_that_can_not_start_cost_the_cases_of_their_weights() {
 }
 
 #[test]
+fn a_build_that_is_replaced_during_a_run_is_not_mixed_with_the_first() {
+    let other =
+        "case $line in *'\"tokens\":8,'*) sed -i \"s/a script/another/\" \"$0\"; kill $$ ;; esac";
+    let report = run_with("qwen3/*/bf16/layer", [100, 10], other);
+    assert_eq!((report.measured, report.failed), (1, 2));
+    let error = report.cases[2].error.as_deref().unwrap();
+    assert!(
+        error.contains("was a script when the run began and is another now"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_missing_build_is_an_error_that_says_what_makes_it() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::at(folder.path(), folder.path().join("target"));
