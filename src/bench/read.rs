@@ -47,33 +47,41 @@ impl Memory {
             .collect();
         let line = Line::of(self.threads);
         let (line, rounds) = (&line, &rounds);
-        let seconds = std::thread::scope(|scope| {
-            for thread in 1..self.threads {
-                scope.spawn(move || {
-                    for parts in rounds {
-                        self.round(line, parts, thread);
-                    }
-                });
-            }
-            let times = rounds.iter().map(|parts| self.round(line, parts, 0));
-            times.last().unwrap_or_default()
+        let spans: Vec<Option<[Instant; 2]>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.threads)
+                .map(|thread| scope.spawn(move || self.share(line, rounds, thread)))
+                .collect();
+            let own = self.share(line, rounds, 0);
+            let joined = others.into_iter().map(|other| other.join().ok().flatten());
+            joined.chain([own]).collect()
         });
+        // From the first thread's start to the last one's end, whichever they are.
+        let first = spans.iter().flatten().map(|[start, _]| *start).min();
+        let last = spans.iter().flatten().map(|[_, end]| *end).max();
+        let seconds = first.zip(last).map(|(first, last)| last - first);
         let parts = rounds.last().into_iter().flatten();
-        (seconds, parts.map(|part| size_of_val(*part)).sum())
+        (
+            seconds.unwrap_or_default().as_secs_f64(),
+            parts.map(|part| size_of_val(*part)).sum(),
+        )
     }
 
-    /// Seconds from when all threads stood ready until the last has read its share.
-    fn round(&self, line: &Line, parts: &[&[u64]], thread: usize) -> f64 {
-        line.wait();
-        let start = Instant::now();
-        for part in parts {
-            let share = part.len().div_ceil(self.threads);
-            if let Some(mine) = part.chunks(share).nth(thread) {
-                black_box(sum(mine));
+    /// One thread's share of each round, begun when all threads stand ready: when it began and
+    /// ended the last.
+    fn share(&self, line: &Line, rounds: &[Vec<&[u64]>], thread: usize) -> Option<[Instant; 2]> {
+        let mut span = None;
+        for parts in rounds {
+            line.wait();
+            let start = Instant::now();
+            for part in parts {
+                let share = part.len().div_ceil(self.threads);
+                if let Some(mine) = part.chunks(share).nth(thread) {
+                    black_box(sum(mine));
+                }
             }
+            span = Some([start, Instant::now()]);
         }
-        line.wait();
-        start.elapsed().as_secs_f64()
+        span
     }
 
     fn parts(&self, case: &Case, position: u64) -> Vec<&[u64]> {
