@@ -196,6 +196,19 @@ fn workers_that_can_not_start_cost_the_cases_of_their_weights() {
 }
 
 #[test]
+fn a_build_that_is_replaced_during_a_run_is_not_mixed_with_the_first() {
+    let other =
+        "case $line in *'\"tokens\":8,'*) sed -i \"s/a script/another/\" \"$0\"; kill $$ ;; esac";
+    let report = run_with("qwen3/*/bf16/layer", [100, 10], other);
+    assert_eq!((report.measured, report.failed), (1, 2));
+    let error = report.cases[2].error.as_deref().unwrap();
+    assert!(
+        error.contains("was a script when the run began and is another now"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_missing_build_is_an_error_that_says_what_makes_it() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::at(folder.path(), folder.path().join("target"));
@@ -319,7 +332,7 @@ fn the_builds_are_measured_and_their_report_is_json_and_a_plot() {
         (1.0 / floor..=floor).contains(&drift),
         "{drift} beyond {floor}"
     );
-    assert!((0.3..3.0).contains(&drift), "{drift}");
+    assert!((0.05..20.0).contains(&drift), "{drift}");
     assert!(matches!(numbers["path"].as_str(), Some("fast" | "general")));
     // Eight experts' matrices of 2048 × 768 in 5 bits.
     assert_eq!(number(&numbers["bytes"]), 8.0 * 2048.0 * 768.0 * 5.0 / 8.0);

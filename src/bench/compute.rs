@@ -9,7 +9,7 @@ use mlx_fork_sys::Array;
 use super::case::{Case, Op};
 use super::inputs::{self, NAMES, Routing};
 use super::worker::Check;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
 use crate::parity::ops::Storage;
 use crate::parity::worker::Form;
@@ -59,34 +59,41 @@ impl Build {
     }
 
     /// One call at this position: its seconds, from building the graph to the evaluated result,
-    /// and where wanted the result in short. Its inputs are on the device before.
+    /// and where wanted the result in short. Right before it, perhaps, one at another position.
+    /// The inputs of both are on the device already.
     pub fn call(
         &mut self,
         case: &Case,
+        before: Option<u64>,
         position: u64,
         check: bool,
     ) -> Result<(f64, Option<Check>)> {
         self.prepare(case)?;
-        let routing = Routing::at(self.seed, case, position);
-        let upload = |tensor| self.engine.upload(tensor, Storage::Rows);
-        let (indices, weights) = (upload(&routing.indices)?, upload(&routing.weights)?);
-        let variants = self.activations.iter().flat_map(|(_, variants)| variants);
-        let Some(x) = variants.cycle().nth(position as usize % VARIANTS) else {
-            return Err(crate::Error::bug("a call without activations"));
-        };
-        let given = Given {
-            x,
-            indices: &indices,
-            weights: &weights,
-            set: &self.sets[routing.set],
-            first: self.first,
-        };
+        let before = before.map(|at| self.given(case, at)).transpose()?;
+        let given = self.given(case, position)?;
+        if let Some(before) = before {
+            done(self.graph(case, &before)?.eval())?;
+        }
         let start = Instant::now();
         let result = self.graph(case, &given)?;
         done(result.eval())?;
         let seconds = start.elapsed().as_secs_f64();
         let checked = check.then(|| self.check(&result)).transpose()?;
         Ok((seconds, checked))
+    }
+
+    fn given(&self, case: &Case, position: u64) -> Result<Given<'_>> {
+        let routing = Routing::at(self.seed, case, position);
+        let upload = |tensor| self.engine.upload(tensor, Storage::Rows);
+        let variants = self.activations.iter().flat_map(|(_, variants)| variants);
+        let x = variants.cycle().nth(position as usize % VARIANTS);
+        Ok(Given {
+            x: x.ok_or_else(|| Error::bug("a call without activations"))?,
+            indices: upload(&routing.indices)?,
+            weights: upload(&routing.weights)?,
+            set: &self.sets[routing.set],
+            first: self.first,
+        })
     }
 
     /// The paths that the last call of the case took in the fork: `fast`, or `fast, general`.
@@ -138,7 +145,7 @@ impl Build {
             gate.matrix(),
             up.matrix(),
             None,
-            Some(given.indices),
+            Some(&given.indices),
             quantization(case.shape.quant, true),
             "silu",
             false,
@@ -149,8 +156,8 @@ impl Build {
         done(self.engine.lib.gather_qmm_downproj_combine(
             h,
             given.matrix(2).matrix(),
-            given.indices,
-            given.weights,
+            &given.indices,
+            &given.weights,
             quantization(case.shape.quant, true),
             "exact",
         ))
@@ -162,7 +169,7 @@ impl Build {
             x,
             w.matrix(),
             None,
-            Some(given.indices),
+            Some(&given.indices),
             quantization(case.shape.quant, true),
             false,
         ))
@@ -205,8 +212,8 @@ type Step = fn(&Build, &Case, &Given, &Array) -> Result<Array>;
 /// A call's inputs.
 struct Given<'a> {
     x: &'a Array,
-    indices: &'a Array,
-    weights: &'a Array,
+    indices: Array,
+    weights: Array,
     set: &'a [Uploaded],
     first: usize,
 }

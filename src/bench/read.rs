@@ -5,15 +5,13 @@
 //! vectoriser: in the tool's own profile (opt-level 1) it reads as fast as AVX-512 loads do
 //! optimised, because memory is the limit. So no part of the bench is built differently.
 
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::case::Case;
 use super::inputs::Routing;
-use crate::error::{Error, Result};
 use crate::parity::random::Stream;
 
 /// As many bytes as a worker's weights, an expert's together.
@@ -22,51 +20,109 @@ pub struct Memory {
     words: Vec<u64>,
     /// The matrices of an expert that are there.
     matrices: Range<usize>,
-    pool: ThreadPool,
     threads: usize,
 }
 
 impl Memory {
     /// Room for the weights that the case's op needs, written once, so that it is real memory.
-    pub fn new(seed: u64, case: &Case, threads: usize) -> Result<Self> {
+    pub fn new(seed: u64, case: &Case, threads: usize) -> Self {
         let stream = Stream::new(seed, &["memory"]);
         let matrices = case.op.matrices();
         let count = case.shape.rotating_bytes(case.float) * matrices.len() / size_of::<u64>();
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        Ok(Memory {
+        Memory {
             seed,
             words: (0..count as u64).map(|i| stream.bits(i)).collect(),
             matrices,
-            pool: pool.map_err(|e| Error::environment(e.to_string()).doing("starting threads"))?,
-            threads,
-        })
+            threads: threads.max(1),
+        }
     }
 
-    /// Seconds of reading what the call at this position reads, and the number of bytes.
-    pub fn call(&self, case: &Case, position: u64) -> (f64, usize) {
-        let routing = Routing::at(self.seed, case, position);
-        let matrix = case.shape.matrix_bytes(case.float) / size_of::<u64>();
-        let used = case.op.matrices();
-        let parts: Vec<&[u64]> = routing
-            .experts()
+    /// Seconds of reading what the call at this position reads, and the number of bytes. Right
+    /// before it, perhaps, what another reads.
+    pub fn call(&self, case: &Case, before: Option<u64>, position: u64) -> (f64, usize) {
+        let rounds: Vec<Vec<&[u64]>> = before
             .into_iter()
-            .map(|expert| {
-                let before = routing.set * case.shape.present + expert;
-                let from = before * self.matrices.len() + used.start - self.matrices.start;
-                &self.words[from * matrix..(from + used.len()) * matrix]
-            })
+            .chain([position])
+            .map(|at| self.parts(case, at))
             .collect();
-        let start = Instant::now();
-        self.pool.broadcast(|thread| {
-            for part in &parts {
+        let line = Line::of(self.threads);
+        let (line, rounds) = (&line, &rounds);
+        let spans: Vec<Option<[Instant; 2]>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.threads)
+                .map(|thread| scope.spawn(move || self.share(line, rounds, thread)))
+                .collect();
+            let own = self.share(line, rounds, 0);
+            let joined = others.into_iter().map(|other| other.join().ok().flatten());
+            joined.chain([own]).collect()
+        });
+        // From the first thread's start to the last one's end, whichever they are.
+        let first = spans.iter().flatten().map(|[start, _]| *start).min();
+        let last = spans.iter().flatten().map(|[_, end]| *end).max();
+        let seconds = first.zip(last).map(|(first, last)| last - first);
+        let parts = rounds.last().into_iter().flatten();
+        (
+            seconds.unwrap_or_default().as_secs_f64(),
+            parts.map(|part| size_of_val(*part)).sum(),
+        )
+    }
+
+    /// One thread's share of each round, begun when all threads stand ready: when it began and
+    /// ended the last.
+    fn share(&self, line: &Line, rounds: &[Vec<&[u64]>], thread: usize) -> Option<[Instant; 2]> {
+        let mut span = None;
+        for parts in rounds {
+            line.wait();
+            let start = Instant::now();
+            for part in parts {
                 let share = part.len().div_ceil(self.threads);
-                if let Some(mine) = part.chunks(share).nth(thread.index()) {
+                if let Some(mine) = part.chunks(share).nth(thread) {
                     black_box(sum(mine));
                 }
             }
+            span = Some([start, Instant::now()]);
+        }
+        span
+    }
+
+    fn parts(&self, case: &Case, position: u64) -> Vec<&[u64]> {
+        let routing = Routing::at(self.seed, case, position);
+        let matrix = case.shape.matrix_bytes(case.float) / size_of::<u64>();
+        let used = case.op.matrices();
+        let experts = routing.experts().into_iter().map(|expert| {
+            let before = routing.set * case.shape.present + expert;
+            let from = before * self.matrices.len() + used.start - self.matrices.start;
+            &self.words[from * matrix..(from + used.len()) * matrix]
         });
-        let seconds = start.elapsed().as_secs_f64();
-        (seconds, parts.iter().map(|part| size_of_val(*part)).sum())
+        experts.collect()
+    }
+}
+
+/// Where threads wait for each other, awake: to be woken takes as long as some reads.
+struct Line {
+    threads: usize,
+    arrived: AtomicUsize,
+}
+
+impl Line {
+    fn of(threads: usize) -> Self {
+        Line {
+            threads,
+            arrived: AtomicUsize::new(0),
+        }
+    }
+
+    fn wait(&self) {
+        let place = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let complete = (place / self.threads + 1) * self.threads;
+        let mut spins = 0u32;
+        while self.arrived.load(Ordering::Acquire) < complete {
+            spins += 1;
+            // Where another program has the core of the one that is missing.
+            if spins.is_multiple_of(1 << 14) {
+                std::thread::yield_now();
+            }
+            spin_loop();
+        }
     }
 }
 
@@ -105,10 +161,10 @@ mod tests {
             .unwrap()
             .remove(0);
         (case.shape.present, case.shape.sets) = (16, 2);
-        let memory = Memory::new(1, &case, 3).unwrap();
+        let memory = Memory::new(1, &case, 3);
         for position in 0..4 {
             let experts = Routing::at(1, &case, position).experts().len();
-            let (seconds, bytes) = memory.call(&case, position);
+            let (seconds, bytes) = memory.call(&case, Some(9), position);
             assert_eq!(bytes, experts * case.shape.matrix_bytes(case.float));
             assert!(seconds > 0.0);
         }

@@ -187,7 +187,13 @@ impl Bench<'_> {
         ];
         for build in &mut builds {
             let ready = build.ready()?;
-            self.about[usize::from(build.arm() != Arm::Stock)] = ready;
+            let known = &mut self.about[usize::from(build.arm() != Arm::Stock)];
+            if !known.id.is_empty() && known.id != ready.id {
+                let (was, is, arm) = (&known.id, &ready.id, build.arm().name());
+                let what = format!("{arm} was {was} when the run began and is {is} now");
+                return Err(Error::gate(what).hint("let nothing be built during a run"));
+            }
+            *known = ready;
         }
         let mut read = worker(self, Arm::Read)?;
         read.ready()?;

@@ -107,7 +107,7 @@ impl Job {
                 let build = Build::open(library, *form, self.seed, &case)?;
                 Subject::Build(Box::new(build))
             }
-            None => Subject::Memory(Memory::new(self.seed, &case, self.threads)?),
+            None => Subject::Memory(Memory::new(self.seed, &case, self.threads)),
         };
         say(&Answer::Ready(subject.about()))?;
         for line in std::io::stdin().lines() {
@@ -128,12 +128,10 @@ impl Job {
             tokens: request.tokens,
             ..loaded.clone()
         };
+        let (before, position) = (request.before, request.position);
         match subject {
             Subject::Memory(memory) => {
-                if let Some(position) = request.before {
-                    memory.call(&case, position);
-                }
-                let (seconds, bytes) = memory.call(&case, request.position);
+                let (seconds, bytes) = memory.call(&case, before, position);
                 Ok(Sample {
                     seconds,
                     bytes,
@@ -142,11 +140,8 @@ impl Job {
                 })
             }
             Subject::Build(build) => {
-                if let Some(position) = request.before {
-                    build.call(&case, position, false)?;
-                }
-                let (seconds, check) = build.call(&case, request.position, request.check)?;
-                let experts = Routing::at(self.seed, &case, request.position).experts();
+                let (seconds, check) = build.call(&case, before, position, request.check)?;
+                let experts = Routing::at(self.seed, &case, position).experts();
                 let each = case.shape.matrix_bytes(case.float) * case.op.matrices().len();
                 Ok(Sample {
                     seconds,
