@@ -128,6 +128,43 @@ fn a_worker_that_can_not_start_is_an_error_of_the_environment() {
 }
 
 #[test]
+fn a_library_is_judged_alone_in_its_own_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, worker) = scripted(
+        folder.path(),
+        "echo '{\"refused\":['$number',\"'$SAID'\"]}'",
+    );
+    std::fs::remove_dir_all(layout.prefix("stock")).unwrap();
+    let library = folder.path().join("given.so");
+    std::fs::write(&library, "").unwrap();
+    let plan = Plan {
+        library: Some(library),
+        stock: false,
+        env: vec![("SAID".into(), "heard".into())],
+        ..plan()
+    };
+    let report = parity::run(&layout, &plan, &worker, &Silent).unwrap();
+    assert_eq!((report.planned, report.failed), (3, 3));
+    for case in &report.cases {
+        assert_eq!(case.stock.outcome, "not run");
+        assert_eq!(case.reasons, ["fork: heard"]);
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_accounts_for_the_cases_that_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, worker) = scripted(folder.path(), "kill -SEGV $$");
+    let plan = Plan {
+        stock: false,
+        fail_fast: true,
+        ..plan()
+    };
+    let report = parity::run(&layout, &plan, &worker, &Silent).unwrap();
+    assert_eq!((report.planned, report.reported, report.failed), (1, 1, 1));
+}
+
+#[test]
 fn a_missing_build_is_an_error_that_says_what_makes_it() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::at(folder.path(), folder.path().join("target"));

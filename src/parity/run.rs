@@ -32,6 +32,16 @@ pub struct Plan {
     pub extension: bool,
     /// Only these ops, where the fork has not all features; none: all that parity knows.
     pub ops: Option<Vec<String>>,
+    /// Cases by their whole names that come first, in this order, as far as they are selected.
+    pub first: Vec<String>,
+    /// The libmlx_fork_c on the fork's side, instead of the one that setup-mlx built.
+    pub library: Option<PathBuf>,
+    /// Compute stock's results too; without them the fork is judged alone.
+    pub stock: bool,
+    /// Further environment of the fork's workers.
+    pub env: Vec<(String, String)>,
+    /// End after the first failures: cases that were not begun by then are not planned.
+    pub fail_fast: bool,
     /// A case that takes longer hangs, and its worker is killed.
     pub hang: Duration,
     /// Address space that a worker may have, in MiB.
@@ -46,6 +56,11 @@ impl Default for Plan {
             smoke: false,
             extension: false,
             ops: None,
+            first: Vec::new(),
+            library: None,
+            stock: true,
+            env: Vec::new(),
+            fail_fast: false,
             // The slowest case takes 5 s on two busy cores; the largest needs 2 GiB.
             hang: Duration::from_secs(120),
             memory_mib: 12 * 1024,
@@ -60,7 +75,7 @@ pub fn select(plan: &Plan) -> Result<Vec<Box<dyn Case>>> {
         .filter
         .as_deref()
         .is_some_and(|f| all.iter().any(|c| c.name() == f));
-    let cases: Vec<_> = all
+    let mut cases: Vec<_> = all
         .into_iter()
         .filter(|case| !plan.smoke || case.smoke())
         .filter(|case| match &plan.ops {
@@ -81,6 +96,8 @@ pub fn select(plan: &Plan) -> Result<Vec<Box<dyn Case>>> {
                 .hint("`cargo xtask parity --list` names all cases"),
         );
     }
+    let place = |name: &str| plan.first.iter().position(|first| first == name);
+    cases.sort_by_key(|case| place(case.name()).unwrap_or(usize::MAX));
     Ok(cases)
 }
 
@@ -101,15 +118,67 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
     for build in &builds {
         build.must_exist()?;
     }
+    let mut reports = Vec::new();
+    let mut ids = [String::new(), String::new()];
+    for batch in batches(&cases, plan.fail_fast) {
+        let some = run_batch(&builds, batch, plan, &mut ids, ui)?;
+        let failed = some.iter().any(|case| case.verdict == Verdict::Fail);
+        reports.extend(some);
+        if plan.fail_fast && failed {
+            break;
+        }
+    }
+    let planned = if plan.fail_fast {
+        reports.len()
+    } else {
+        cases.len()
+    };
+    Report::new(
+        plan.seed,
+        ids,
+        planned,
+        reports,
+        start.elapsed().as_secs_f64(),
+    )
+}
+
+/// All at once; to end early, few at first, because most faults show in any case.
+fn batches(mut cases: &[Box<dyn Case>], fail_fast: bool) -> Vec<&[Box<dyn Case>]> {
+    let mut size = if fail_fast { 4 } else { cases.len() };
+    let mut all = Vec::new();
+    while !cases.is_empty() {
+        let (some, rest) = cases.split_at(size.min(cases.len()));
+        all.push(some);
+        cases = rest;
+        size *= 4;
+    }
+    all
+}
+
+fn run_batch(
+    builds: &[Build; 2],
+    cases: &[Box<dyn Case>],
+    plan: &Plan,
+    ids: &mut [String; 2],
+    ui: &dyn Ui,
+) -> Result<Vec<CaseReport>> {
     let mut answers = Vec::new();
-    for build in &builds {
+    for (build, id) in builds.iter().zip(ids) {
         ui.step(&format!("parity: {}", build.form.name()));
-        answers.push(build.compute(&cases, ui)?);
+        let some = build.compute(cases, ui)?;
+        if !some.id.is_empty() {
+            id.clone_from(&some.id);
+        }
+        answers.push(some);
     }
     ui.step("parity: judging");
-    let reports: Vec<CaseReport> = cases
+    Ok(cases
         .par_iter()
         .enumerate()
+        .filter(|(number, _)| {
+            // A run that ends early leaves cases of its last batch untouched.
+            !plan.fail_fast || answers[1].outcomes[*number] != Outcome::Missing
+        })
         .map(|(number, case)| {
             let [stock, fork] = [0, 1].map(|side| {
                 let outcome = answers[side].outcomes[number].clone();
@@ -117,15 +186,7 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
             });
             judged(case.as_ref(), plan.seed, stock, fork)
         })
-        .collect();
-    let ids = [answers[0].id.clone(), answers[1].id.clone()];
-    Report::new(
-        plan.seed,
-        ids,
-        cases.len(),
-        reports,
-        start.elapsed().as_secs_f64(),
-    )
+        .collect())
 }
 
 /// One build and where its worker's things are.
@@ -152,10 +213,11 @@ impl<'a> Build<'a> {
         worker: &'a Path,
         plan: &'a Plan,
     ) -> Self {
-        let library = layout.prefix(side.name()).join("lib");
+        let given = plan.library.clone().filter(|_| form == Form::Fork);
+        let built = layout.prefix(side.name()).join("lib");
         Build {
             form,
-            library: library.join(mlx_fork_sys::Library::file_name()),
+            library: given.unwrap_or_else(|| built.join(mlx_fork_sys::Library::file_name())),
             out: folder.join(form.name()),
             worker,
             plan,
@@ -163,7 +225,7 @@ impl<'a> Build<'a> {
     }
 
     fn must_exist(&self) -> Result<()> {
-        if self.library.is_file() {
+        if self.library.is_file() || (self.form == Form::Stock && !self.plan.stock) {
             return Ok(());
         }
         let what = format!("no {}", self.library.display());
@@ -180,7 +242,11 @@ impl<'a> Build<'a> {
         };
         if self.form == Form::Stock {
             for (case, outcome) in cases.iter().zip(&mut answers.outcomes) {
-                if let Some(why) = case.not_on_stock() {
+                let why = match self.plan.stock {
+                    true => case.not_on_stock(),
+                    false => Some("not asked for"),
+                };
+                if let Some(why) = why {
                     *outcome = Outcome::NotRun(why.into());
                 }
             }
@@ -195,6 +261,10 @@ impl<'a> Build<'a> {
             if after >= before {
                 return Err(Error::bug("a worker ended without answering anything")
                     .doing(format!("running parity on {}", self.form.name())));
+            }
+            let lost = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
+            if self.plan.fail_fast && answers.outcomes.iter().any(lost) {
+                break;
             }
         }
         Ok(answers)
@@ -225,7 +295,11 @@ impl<'a> Build<'a> {
     ) -> Result<()> {
         let file = self.out.join("cases");
         std::fs::write(&file, list).doing(writing(&file))?;
-        let command = Command::new(self.worker)
+        let env = self.plan.env.iter().filter(|_| self.form == Form::Fork);
+        let command = env
+            .fold(Command::new(self.worker), |command, (name, value)| {
+                command.env(name, value)
+            })
             .arg("parity-worker")
             .args(["--form", self.form.name()])
             .arg("--library")
@@ -433,6 +507,27 @@ mod tests {
     fn no_case_is_a_failed_gate() {
         let error = select(&plan("no such case")).err().unwrap();
         assert_eq!(error.kind(), crate::Kind::Gate);
+    }
+
+    #[test]
+    fn cases_that_are_to_come_first_do_and_the_others_keep_their_order() {
+        let all: Vec<String> = select(&Plan::default())
+            .unwrap()
+            .iter()
+            .map(|case| case.name().to_string())
+            .collect();
+        let first = vec![all[7].clone(), "no case".into(), all[3].clone()];
+        let plan = Plan {
+            first: first.clone(),
+            ..Plan::default()
+        };
+        let cases = select(&plan).unwrap();
+        let names: Vec<&str> = cases.iter().map(|case| case.name()).collect();
+        assert_eq!(names[..3], [&all[7], &all[3], &all[0]]);
+        assert_eq!(names.len(), all.len());
+        let sizes: Vec<usize> = batches(&cases, true).iter().map(|b| b.len()).collect();
+        assert_eq!((sizes[0], sizes.iter().sum()), (4, all.len()));
+        assert_eq!(batches(&cases, false).len(), 1);
     }
 
     #[test]
