@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
   case $1 in --cases) cases=$2 ;; --out) out=$2 ;; esac
   shift
 done
-echo '{"ready":"a script"}'
+echo '{"ready":{"id":"a script","simd":null,"threads":null}}'
 number=0
 while read -r name; do
   if [ -n "$name" ]; then
@@ -102,7 +102,7 @@ fn a_corrupt_answer_is_one_red_case() {
 fn a_result_that_is_too_short_is_one_red_case() {
     let report = run_with(
         "case $name in */bf16/*) printf 123 > \"$out/$number.bin\"; \
-         echo \"{\\\"done\\\":{\\\"case\\\":$number,\\\"dtype\\\":\\\"bf16\\\",\\\"shape\\\":[9],\\\"path\\\":null,\\\"seconds\\\":1}}\"; \
+         echo \"{\\\"done\\\":{\\\"case\\\":$number,\\\"dtype\\\":\\\"bf16\\\",\\\"shape\\\":[9],\\\"path\\\":null,\\\"seconds\\\":1,\\\"differing\\\":[]}}\"; \
          number=$((number + 1)); continue ;; esac",
     );
     let case = report
@@ -111,7 +111,9 @@ fn a_result_that_is_too_short_is_one_red_case() {
         .find(|c| c.name.contains("/bf16/"))
         .unwrap();
     assert!(
-        case.reasons.iter().any(|r| r.contains("3 bytes, not 18")),
+        case.reasons
+            .iter()
+            .any(|r| r.contains("3 bytes, not those of the shape [9]")),
         "{case:?}"
     );
     assert_eq!((report.planned, report.failed), (3, 3));
@@ -125,6 +127,43 @@ fn a_worker_that_can_not_start_is_an_error_of_the_environment() {
     let error = parity::run(&layout, &plan(), &worker, &Silent).unwrap_err();
     assert_eq!(error.kind(), Kind::Environment);
     assert!(error.to_string().contains("no such library"), "{error}");
+}
+
+#[test]
+fn a_library_is_judged_alone_in_its_own_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, worker) = scripted(
+        folder.path(),
+        "echo '{\"refused\":['$number',\"'$SAID'\"]}'; number=$((number + 1)); continue",
+    );
+    std::fs::remove_dir_all(layout.prefix("stock")).unwrap();
+    let library = folder.path().join("given.so");
+    std::fs::write(&library, "").unwrap();
+    let plan = Plan {
+        library: Some(library),
+        stock: false,
+        env: vec![("SAID".into(), "heard".into())],
+        ..plan()
+    };
+    let report = parity::run(&layout, &plan, &worker, &Silent).unwrap();
+    assert_eq!((report.planned, report.failed), (3, 3));
+    for case in &report.cases {
+        assert_eq!(case.stock.outcome, "not run");
+        assert_eq!(case.reasons, ["fork: heard"]);
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_accounts_for_the_cases_that_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, worker) = scripted(folder.path(), "kill -SEGV $$");
+    let plan = Plan {
+        stock: false,
+        fail_fast: true,
+        ..plan()
+    };
+    let report = parity::run(&layout, &plan, &worker, &Silent).unwrap();
+    assert_eq!((report.planned, report.reported, report.failed), (1, 1, 1));
 }
 
 #[test]

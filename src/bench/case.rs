@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::shapes::{Shape, shapes};
 use crate::error::{Error, Result};
 use crate::parity::float::Float;
-use crate::parity::run::glob;
+use crate::parity::plan::glob;
 
 /// The ops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

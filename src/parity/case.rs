@@ -11,10 +11,36 @@ use crate::Result;
 /// How the fork is meant to compute a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
+    /// By a kernel made for its format; by the general one where the processor has, or is told
+    /// to use, no SIMD instructions.
+    Fast,
     /// By a kernel of ours, fast or general: a composition of stock's ops is a failure.
     Kernel,
     /// By whatever path: there is nothing to compute, or the composition is the definition.
     Any,
+}
+
+impl Wanted {
+    /// Whether the path that was taken will do, with these SIMD instructions; none: the build
+    /// doesn't say which it has.
+    pub fn admits(self, path: Option<&str>, simd: Option<&str>) -> bool {
+        match (self, path) {
+            (Wanted::Any, _) | (_, Some("fast")) => true,
+            (Wanted::Kernel, Some("general")) => true,
+            (Wanted::Fast, Some("general")) => matches!(simd, None | Some("portable")),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Wanted::Fast => "the fast path",
+            Wanted::Kernel => "a kernel",
+            Wanted::Any => "any path",
+        })
+    }
 }
 
 /// One case of an op.
@@ -45,7 +71,44 @@ pub trait Case: Send + Sync {
 
     /// The result of our op.
     fn primitive<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>>;
+
+    /// Our op's result again in other ways that promise the same bits: inputs that lie
+    /// otherwise in memory, tokens alone instead of together. Most cases have none.
+    fn same_bits(&self, _engine: &Engine, _inputs: &Tensors) -> Result<Vec<Again>> {
+        Ok(Vec::new())
+    }
+}
+
+/// A result once more, computed in another way.
+pub struct Again {
+    /// The way: `with x transposed in memory`.
+    pub what: String,
+    /// The result's bytes, in the order of the first one's.
+    pub bytes: Vec<u8>,
 }
 
 /// A computation whose inputs are on the device: each call makes the result anew, unevaluated.
 pub type Computation<'a> = Box<dyn Fn() -> Result<Array> + 'a>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_for_the_fast_path_admits_the_general_one_only_without_simd() {
+        for (path, simd, fits) in [
+            (Some("fast"), Some("avx2"), true),
+            (Some("fast"), Some("portable"), true),
+            (Some("general"), Some("avx2"), false),
+            (Some("general"), Some("portable"), true),
+            (Some("general"), None, true),
+            (Some("composition"), Some("portable"), false),
+            (None, Some("portable"), false),
+        ] {
+            assert_eq!(Wanted::Fast.admits(path, simd), fits, "{path:?} {simd:?}");
+        }
+        assert!(Wanted::Kernel.admits(Some("general"), Some("avx512")));
+        assert!(!Wanted::Kernel.admits(Some("composition"), None));
+        assert!(Wanted::Any.admits(Some("composition"), None));
+    }
+}

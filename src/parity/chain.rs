@@ -4,6 +4,7 @@
 use super::bound::FUNCTION_ULPS;
 use super::dot::Dot;
 use super::float::Float;
+use super::judge::NOT_FINITE;
 
 /// The activations of gather_qmm_swiglu.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,11 @@ pub type Interval = (f64, f64);
 
 /// r(activation(g)·u) for g and u anywhere in their intervals.
 pub fn gated(float: Float, activation: Activation, g: Dot, u: Dot) -> Interval {
+    // Both dots are of one row: where one is not finite, neither is. The activation of what
+    // is not finite isn't either (of −∞ it is −∞·0), nor is its product with u.
+    if (g.low, g.high) == NOT_FINITE && (u.low, u.high) == NOT_FINITE {
+        return NOT_FINITE;
+    }
     let a = activate(float, activation, (g.low, g.high));
     product(float, a, (u.low, u.high))
 }
@@ -56,7 +62,11 @@ pub fn activate(float: Float, activation: Activation, (low, high): Interval) -> 
         return across(float, activation, (low, high));
     }
     let mut g = low;
-    let mut all = across(float, activation, (g, g));
+    // -0 and +0 are the same place, and both count.
+    let mut all = hull(
+        across(float, activation, (low, low)),
+        across(float, activation, (high, high)),
+    );
     while g < high {
         g = float.above(g);
         all = hull(all, across(float, activation, (g, g)));
@@ -120,7 +130,10 @@ fn hull(a: Interval, b: Interval) -> Interval {
     if [a.0, a.1, b.0, b.1].iter().any(|v| v.is_nan()) {
         return (f64::NAN, f64::NAN);
     }
-    (a.0.min(b.0), a.1.max(b.1))
+    // In the order that puts -0 before +0.
+    let less = |a: f64, b: f64| if a.total_cmp(&b).is_lt() { a } else { b };
+    let more = |a: f64, b: f64| if a.total_cmp(&b).is_gt() { a } else { b };
+    (less(a.0, b.0), more(a.1, b.1))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::chain::Interval;
 use super::float::Float;
+use super::judge::NOT_FINITE;
 
 /// The values of the argument `accumulate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub fn combine(
 ) -> Interval {
     if p.iter().any(|(low, high)| low.is_nan() || high.is_nan()) {
         return (f64::NAN, f64::NAN);
+    }
+    // Times a weight of 0 it is NaN, and no sum makes it a number again.
+    if p.contains(&NOT_FINITE) {
+        return NOT_FINITE;
     }
     let result = accumulate.result(products, weight);
     if accumulate == Accumulate::Native {

@@ -3,9 +3,10 @@
 
 use rayon::prelude::*;
 
-use super::bound;
+use super::bound::DotBound;
 use super::float::Float;
-use super::quant::Weights;
+use super::judge::NOT_FINITE;
+use super::quant::{Weight, Weights};
 
 /// What is known of one rounded dot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +26,13 @@ impl Dot {
         low: f64::NAN,
         high: f64::NAN,
     };
+
+    /// The dot of a row with an infinity: infinite or NaN, by the order of its sum.
+    pub const NOT_FINITE: Dot = Dot {
+        exact: f64::NAN,
+        low: NOT_FINITE.0,
+        high: NOT_FINITE.1,
+    };
 }
 
 /// One product to make: a row of the activations with an expert's matrix. None where the
@@ -43,13 +51,16 @@ pub fn dots(x: &[f64], weights: &Weights, pairs: &[Pair], float: Float, dyadic: 
             by_expert[*expert].push((place, *row));
         }
     }
+    let rows: Vec<Row> = x.chunks(k.max(1)).map(Row::new).collect();
+    let bound = (!dyadic).then(|| DotBound::new(weights.quant(), weights.transpose(), k));
     for (expert, uses) in by_expert.iter().enumerate().filter(|(_, u)| !u.is_empty()) {
         let columns: Vec<Vec<Dot>> = (0..n)
             .into_par_iter()
-            .map_init(Vec::new, |column, n| {
-                weights.column(expert, n, column);
+            .map_init(Vec::new, |weights_of, n| {
+                weights.column(expert, n, weights_of);
+                let column = Column::new(weights_of, bound);
                 uses.iter()
-                    .map(|(_, row)| dot(&x[row * k..(row + 1) * k], column, weights, float, dyadic))
+                    .map(|(_, row)| column.dot(&rows[*row], float))
                     .collect()
             })
             .collect();
@@ -62,21 +73,88 @@ pub fn dots(x: &[f64], weights: &Weights, pairs: &[Pair], float: Float, dyadic: 
     result
 }
 
-fn dot(x: &[f64], w: &[(f64, f64)], weights: &Weights, float: Float, dyadic: bool) -> Dot {
-    let (mut exact, mut magnitude) = (0.0, 0.0);
-    for (x, (w, m)) in x.iter().zip(w) {
-        exact += x * w;
-        magnitude += x.abs() * m;
+/// A row of activations.
+struct Row<'a> {
+    x: &'a [f64],
+    /// Σ|x|.
+    magnitude: f64,
+    /// What all its dots are, where it holds a NaN or an infinity.
+    fixed: Option<Dot>,
+}
+
+impl<'a> Row<'a> {
+    fn new(x: &'a [f64]) -> Self {
+        let magnitude = x.iter().map(|x| x.abs()).sum();
+        Row {
+            x,
+            magnitude,
+            // An infinity times a weight is infinite or, if that is 0, NaN; further ones make
+            // it NaN at most. So no dot of the row is finite.
+            fixed: match magnitude {
+                m if m.is_nan() => Some(Dot::NAN),
+                f64::INFINITY => Some(Dot::NOT_FINITE),
+                _ => None,
+            },
+        }
     }
-    let slack = if dyadic {
-        0.0
-    } else {
-        bound::dot_error(weights.quant(), weights.k(), magnitude)
-    };
-    Dot {
-        exact,
-        low: float.round(exact - slack),
-        high: float.round(exact + slack),
+}
+
+/// The weights of one column, and how far a dot with them may be off.
+struct Column {
+    values: Vec<f64>,
+    /// The bound as multiples of |x|; empty where the dot is exact.
+    errors: Vec<f64>,
+    bound: Option<DotBound>,
+    factors: f64,
+}
+
+impl Column {
+    fn new(weights: &[Weight], bound: Option<DotBound>) -> Self {
+        Column {
+            values: weights.iter().map(|w| w.value).collect(),
+            errors: bound.map_or_else(Vec::new, |bound| {
+                weights.iter().map(|w| bound.of_weight(w)).collect()
+            }),
+            bound,
+            factors: weights.iter().map(|w| w.factors).sum(),
+        }
+    }
+
+    fn dot(&self, row: &Row, float: Float) -> Dot {
+        if let Some(dot) = row.fixed {
+            return dot;
+        }
+        let mut exact = 0.0;
+        let Some(bound) = self.bound else {
+            for (x, w) in row.x.iter().zip(&self.values) {
+                exact += x * w;
+            }
+            return Dot::exactly(float, exact);
+        };
+        let mut slack = bound.underflow(row.magnitude, self.factors);
+        for ((x, w), error) in row.x.iter().zip(&self.values).zip(&self.errors) {
+            exact += x * w;
+            slack += x.abs() * error;
+        }
+        Dot {
+            exact,
+            low: float.round(exact - slack),
+            high: float.round(exact + slack),
+        }
+    }
+}
+
+impl Dot {
+    /// A dot that float32 holds without rounding. The sign of a zero depends on how the sum
+    /// begins, which nobody promises.
+    fn exactly(float: Float, exact: f64) -> Self {
+        let rounded = float.round(exact);
+        let (low, high) = if exact == 0.0 {
+            (-0.0, 0.0)
+        } else {
+            (rounded, rounded)
+        };
+        Dot { exact, low, high }
     }
 }
 
@@ -120,7 +198,25 @@ mod tests {
         let x = vec![0.3; 32];
         let dot = dots(&x, &ones(), &[Some((0, 0))], Float::F32, false)[0];
         assert!(dot.low < dot.exact && dot.exact < dot.high);
-        // 36 roundings at most, each of 2^-24 of the sum of magnitudes 9.6.
-        assert!(dot.high - dot.low < 2.1 * 37.0 * 9.6 / f64::from(1 << 24));
+        // 34 roundings at most, each of 2^-24 of the sum of magnitudes 9.6.
+        assert!(dot.high - dot.low < 2.1 * 34.0 * 9.6 / f64::from(1 << 24));
+    }
+
+    #[test]
+    fn a_row_that_is_not_finite_has_no_finite_dot() {
+        let mut x = vec![1.0; 96];
+        (x[3], x[40], x[70], x[71]) = (f64::INFINITY, f64::NAN, f64::NAN, f64::INFINITY);
+        let pairs = [0, 1, 2].map(|row| Some((row, 1)));
+        let dots = dots(&x, &ones(), &pairs, Float::F32, true);
+        assert_eq!((dots[0].low, dots[0].high), NOT_FINITE);
+        assert!(dots[1].low.is_nan() && dots[2].low.is_nan());
+    }
+
+    #[test]
+    fn a_zero_that_is_exact_may_have_either_sign() {
+        let x = [[1.0; 16], [-1.0; 16]].concat();
+        let zero = dots(&x, &ones(), &[Some((0, 0))], Float::F16, true)[0];
+        assert!(zero.low.is_sign_negative() && zero.high.is_sign_positive());
+        assert_eq!((zero.low, zero.high), (0.0, 0.0));
     }
 }

@@ -71,10 +71,10 @@ fn dot(x: &[f64], w: &Weights, expert: usize, n: usize, float: Float, fault: Fau
         x.len()
     };
     let mut sum = 0f32;
-    for (x, (w, _)) in x[..used].iter().zip(&column) {
+    for (x, w) in x[..used].iter().zip(&column) {
         let w = match fault {
-            Fault::NarrowWeights => float.round(*w),
-            _ => *w,
+            Fault::NarrowWeights => float.round(w.value),
+            _ => w.value,
         };
         sum += *x as f32 * w as f32;
         if fault == Fault::NarrowSums {

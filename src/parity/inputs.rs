@@ -68,28 +68,21 @@ pub fn quantized(stream: [Stream; 3], matrix: Matrix, values: Values) -> Quantiz
     let w = Tensor {
         dtype: Dtype::U32,
         shape: shape(words),
-        bytes: (0..(experts * rows * words) as u64)
-            .flat_map(|i| word(quant, values, elements.bits(i)).to_le_bytes())
-            .collect(),
+        bytes: elements_of(elements, quant, values, (experts * rows * words) as u64),
     };
-    let affine: Vec<(f64, f64)> = match quant {
-        Quant::Affine { bits, .. } => (0..count)
-            .map(|i| affine(bits, matrix, values, [scales, biases], i))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let floats = |part: fn(&(f64, f64)) -> f64| {
-        let values: Vec<f64> = affine
-            .iter()
-            .map(|p| matrix.scales.round(part(p)))
-            .collect();
-        Tensor::of_floats(matrix.scales, &shape(groups), &values)
-    };
-    if quant.is_affine() {
+    if let Quant::Affine { bits, .. } = quant {
+        let ranges = Ranges::new(bits, matrix, values);
+        let (mut s, mut b) = (Vec::new(), Vec::new());
+        for i in 0..count {
+            let (scale, bias) = ranges.group([scales, biases], i);
+            s.push(matrix.scales.round(scale));
+            b.push(matrix.scales.round(bias));
+        }
+        let floats = |values: &[f64]| Tensor::of_floats(matrix.scales, &shape(groups), values);
         return Quantized {
             w,
-            scales: floats(|p| p.0),
-            biases: Some(floats(|p| p.1)),
+            scales: floats(&s),
+            biases: Some(floats(&b)),
         };
     }
     Quantized {
@@ -105,38 +98,63 @@ pub fn quantized(stream: [Stream; 3], matrix: Matrix, values: Values) -> Quantiz
     }
 }
 
-/// One word of packed elements. For mxfp8 the NaN code is never made, and dyadic values stay
-/// between 1/8 and 30, so that 2^-6 divides them all.
-fn word(quant: Quant, values: Values, bits: u64) -> u32 {
-    let bits = (bits >> 16) as u32;
-    if quant != Quant::Mxfp8 {
-        return bits;
-    }
-    u32::from_le_bytes(bits.to_le_bytes().map(|byte| {
-        if values.dyadic() {
-            (byte & 0x87) | ((4 + ((byte >> 3) & 7)) << 3)
-        } else if byte & 0x7f == 0x7f {
-            byte ^ 1
+/// Words of packed elements. For mxfp8 the NaN code is never made, and dyadic values stay
+/// between 1/8 and 30, so that 2^-6 divides them all. Hundreds of millions of elements are
+/// made in a run: a plain loop, which is quick unoptimised too.
+fn elements_of(stream: Stream, quant: Quant, values: Values, count: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count as usize * 4);
+    for i in 0..count {
+        let word = ((stream.bits(i) >> 16) as u32).to_le_bytes();
+        if quant == Quant::Mxfp8 {
+            bytes.extend_from_slice(&word.map(|byte| e4m3_code(byte, values)));
         } else {
-            byte
+            bytes.extend_from_slice(&word);
         }
-    }))
+    }
+    bytes
 }
 
-/// Scale and bias of a group: a range of about ±0.08 around 0 at K = 2048, as a model's weights
-/// have; or integers, the scale odd and with as many bits as exact sums leave room for, so that
-/// the weights have more bits than 16-bit types hold.
-fn affine(bits: usize, matrix: Matrix, values: Values, [s, b]: [Stream; 2], i: u64) -> (f64, f64) {
-    let levels = levels(bits);
+fn e4m3_code(byte: u8, values: Values) -> u8 {
     if values.dyadic() {
-        let most = dyadic_scale(bits, matrix.scales, matrix.k);
-        let scale = (2 * s.below(i, most.div_ceil(2)) + 1) as f64;
-        let bias = -(scale * levels / 2.0).round() + b.below(i, 7) as f64 - 3.0;
-        return (scale, bias);
+        (byte & 0x87) | ((4 + ((byte >> 3) & 7)) << 3)
+    } else if byte & 0x7f == 0x7f {
+        byte ^ 1
+    } else {
+        byte
     }
-    let range = 7.0 / (matrix.k as f64).sqrt();
-    let scale = range / levels * (0.5 + s.unit(i));
-    (scale, -scale * levels / 2.0 * (0.9 + 0.2 * b.unit(i)))
+}
+
+/// From where scales and biases are taken: a range of about ±0.08 around 0 at K = 2048, as a
+/// model's weights have; or integers, the scale odd and with as many bits as exact sums leave
+/// room for, so that the weights have more bits than 16-bit types hold.
+struct Ranges {
+    levels: f64,
+    range: f64,
+    /// The largest scale, where they are integers.
+    most: Option<u64>,
+}
+
+impl Ranges {
+    fn new(bits: usize, matrix: Matrix, values: Values) -> Self {
+        Ranges {
+            levels: levels(bits),
+            range: 7.0 / (matrix.k as f64).sqrt(),
+            most: values
+                .dyadic()
+                .then(|| dyadic_scale(bits, matrix.scales, matrix.k)),
+        }
+    }
+
+    /// Scale and bias of group `i`.
+    fn group(&self, [s, b]: [Stream; 2], i: u64) -> (f64, f64) {
+        if let Some(most) = self.most {
+            let scale = (2 * s.below(i, most.div_ceil(2)) + 1) as f64;
+            let bias = -(scale * self.levels / 2.0).round() + b.below(i, 7) as f64 - 3.0;
+            return (scale, bias);
+        }
+        let scale = self.range / self.levels * (0.5 + s.unit(i));
+        (scale, -scale * self.levels / 2.0 * (0.9 + 0.2 * b.unit(i)))
+    }
 }
 
 fn levels(bits: usize) -> f64 {
@@ -368,10 +386,14 @@ mod tests {
             weights.column(0, n, &mut column);
             // Scales and biases of the affine mode are integers, so both parts are.
             let w_unit = match weights.quant() {
-                Quant::Affine { .. } => least_unit(column.iter().map(|w| w.0)).min(1.0),
-                _ => least_unit(column.iter().map(|w| w.0)),
+                Quant::Affine { .. } => least_unit(column.iter().map(|w| w.value)).min(1.0),
+                _ => least_unit(column.iter().map(|w| w.value)),
             };
-            let sum: f64 = x.iter().zip(&column).map(|(x, w)| x.abs() * w.1).sum();
+            let sum: f64 = x
+                .iter()
+                .zip(&column)
+                .map(|(x, w)| x.abs() * (w.scaled + w.bias))
+                .sum();
             most = most.max(sum / (x_unit * w_unit));
         }
         most
@@ -398,7 +420,10 @@ mod tests {
             let (_, weights) = setup(quant, Values::Dyadic, float, 192);
             let mut column = Vec::new();
             weights.column(0, 0, &mut column);
-            let rounded = column.iter().filter(|w| float.round(w.0) != w.0).count();
+            let rounded = column
+                .iter()
+                .filter(|w| float.round(w.value) != w.value)
+                .count();
             assert!(rounded > 40, "{float:?}: {rounded} of 192");
         }
     }

@@ -7,6 +7,9 @@ use super::chain::Interval;
 use super::float::Float;
 use super::tensor::Tensor;
 
+/// The interval that stands for "infinite or NaN": it is empty, no number lies in it.
+pub const NOT_FINITE: Interval = (f64::INFINITY, f64::NEG_INFINITY);
+
 /// What a case's result must be.
 #[derive(Debug, Clone)]
 pub struct Expected {
@@ -16,7 +19,8 @@ pub struct Expected {
     pub shape: Vec<usize>,
     /// For each element the result without any rounding; NaN where NaN is promised.
     pub truth: Vec<f64>,
-    /// For each element the admissible values, NaN where NaN is promised.
+    /// For each element the admissible values, NaN where NaN is promised, [`NOT_FINITE`] where
+    /// anything but a number is.
     pub admissible: Vec<Interval>,
 }
 
@@ -121,6 +125,8 @@ impl Expected {
         }
         if low.is_nan() {
             format!("element {index:?} is {v:e}, must be NaN")
+        } else if (low, high) == NOT_FINITE {
+            format!("element {index:?} is {v:e}, must be infinite or NaN")
         } else if low.to_bits() == high.to_bits() {
             format!("element {index:?} is {v:e}, must be exactly {low:e}")
         } else {
@@ -132,6 +138,9 @@ impl Expected {
 fn part_of_bound(float: Float, v: f64, (low, high): Interval) -> f64 {
     if low.is_nan() || high.is_nan() {
         return if v.is_nan() { 0.0 } else { f64::INFINITY };
+    }
+    if (low, high) == NOT_FINITE {
+        return if v.is_finite() { f64::INFINITY } else { 0.0 };
     }
     if v.is_nan() {
         return f64::INFINITY;
@@ -226,6 +235,14 @@ mod tests {
         assert_eq!(judge(&[f64::NAN], &[nan]).wrong, 0);
         assert_eq!(judge(&[0.0], &[nan]).wrong, 1);
         assert_eq!(judge(&[f64::NAN], &[(0.0, 1.0)]).wrong, 1);
+    }
+
+    #[test]
+    fn a_number_is_wrong_where_none_can_be() {
+        let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        assert_eq!(judge(&values, &[NOT_FINITE; 3]).wrong, 0);
+        let judged = judge(&[1e38], &[NOT_FINITE]);
+        assert!(judged.wrong == 1 && judged.worst.unwrap().contains("infinite or NaN"));
     }
 
     #[test]

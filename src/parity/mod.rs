@@ -3,9 +3,10 @@
 //!
 //! From the bottom up: `float`, `tensor`, `random` (numbers and bytes); `quant`, `dot`,
 //! `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
-//! `inputs`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `run`,
-//! `report` (all of it together). The oracle shares nothing with MLX or our kernels.
+//! `inputs`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
+//! `arm` (workers and what comes of them), `verdict`, `run`, `report` (all of it together). The oracle shares nothing with MLX or our kernels.
 
+mod arm;
 pub mod bound;
 pub mod case;
 pub mod chain;
@@ -18,12 +19,15 @@ pub mod float;
 pub mod inputs;
 pub mod judge;
 pub mod ops;
+pub mod plan;
 pub mod quant;
 pub mod random;
 pub mod report;
 pub mod run;
 pub mod tensor;
+mod verdict;
 pub mod worker;
 
+pub use plan::{Plan, select, simds};
 pub use report::Report;
-pub use run::{Plan, run, select};
+pub use run::run;

@@ -71,7 +71,11 @@ pub fn element(row: &[u8], bits: usize, index: usize) -> u32 {
     let first = index * bits;
     let byte = first / 8;
     let low = u32::from(row[byte]);
-    let high = row.get(byte + 1).copied().map_or(0, u32::from);
+    let high = if byte + 1 < row.len() {
+        u32::from(row[byte + 1])
+    } else {
+        0
+    };
     ((low | (high << 8)) >> (first % 8)) & ((1 << bits) - 1)
 }
 
@@ -118,6 +122,8 @@ pub struct Weights {
     n: usize,
     k: usize,
     packed: Vec<u8>,
+    /// What each code of an element stands for.
+    values: Vec<f64>,
     scales: Vec<f64>,
     biases: Vec<f64>,
 }
@@ -152,6 +158,13 @@ impl Weights {
             n,
             k,
             packed: w.bytes.clone(),
+            values: (0..1u32 << quant.bits())
+                .map(|code| match quant {
+                    Quant::Affine { .. } => f64::from(code),
+                    Quant::Mxfp8 => e4m3(code),
+                    Quant::Mxfp4 | Quant::Nvfp4 => e2m1(code),
+                })
+                .collect(),
             scales: match quant {
                 Quant::Affine { .. } => rounded(scales),
                 Quant::Mxfp4 | Quant::Mxfp8 => scales.bytes.iter().map(|c| e8m0(*c)).collect(),
@@ -173,46 +186,74 @@ impl Weights {
     pub fn k(&self) -> usize {
         self.k
     }
+    /// True for matrices (N, K).
+    pub fn transpose(&self) -> bool {
+        self.transpose
+    }
     /// How they are quantized.
     pub fn quant(&self) -> Quant {
         self.quant
     }
 
-    /// The weights with which column `n` of the product is made: each value, exact in
-    /// float64, and |s·q| + |b|, the magnitude that bounds its rounding errors.
-    pub fn column(&self, expert: usize, n: usize, into: &mut Vec<(f64, f64)>) {
+    /// The weights with which column `n` of the product is made.
+    pub fn column(&self, expert: usize, n: usize, into: &mut Vec<Weight>) {
         into.clear();
-        into.extend((0..self.k).map(|k| {
-            let (row, place) = if self.transpose { (n, k) } else { (k, n) };
-            self.weight(expert, row, place)
-        }));
-    }
-
-    fn weight(&self, expert: usize, row: usize, place: usize) -> (f64, f64) {
         let (rows, wide) = if self.transpose {
             (self.n, self.k)
         } else {
             (self.k, self.n)
         };
-        let row_bytes = wide * self.quant.bits() / 8;
-        let row = expert * rows + row;
-        let bits = &self.packed[row * row_bytes..(row + 1) * row_bytes];
-        let code = element(bits, self.quant.bits(), place);
-        let group = row * (wide / self.quant.group()) + place / self.quant.group();
-        let scale = self.scales[group];
-        match self.quant {
-            Quant::Affine { .. } => {
-                let (scaled, bias) = (scale * f64::from(code), self.biases[group]);
-                (scaled + bias, scaled.abs() + bias.abs())
+        let (bits, group) = (self.quant.bits(), self.quant.group());
+        let row_bytes = wide * bits / 8;
+        // The oracle's innermost loop: a row is read group by group, a column across rows.
+        let mut run = |row: usize, first: usize, count: usize| {
+            let packed = &self.packed[row * row_bytes..(row + 1) * row_bytes];
+            let place = row * (wide / group) + first / group;
+            let (s, b) = (
+                self.scales[place],
+                self.biases.get(place).copied().unwrap_or(0.0),
+            );
+            for i in first..first + count {
+                into.push(Weight::new(
+                    s,
+                    self.values[element(packed, bits, i) as usize],
+                    b,
+                ));
             }
-            Quant::Mxfp8 => {
-                let v = scale * e4m3(code);
-                (v, v.abs())
+        };
+        if self.transpose {
+            for first in (0..wide).step_by(group) {
+                run(expert * rows + n, first, group);
             }
-            Quant::Mxfp4 | Quant::Nvfp4 => {
-                let v = scale * e2m1(code);
-                (v, v.abs())
+        } else {
+            for k in 0..rows {
+                run(expert * rows + k, n, 1);
             }
+        }
+    }
+}
+
+/// One weight s·q + b, exact in float64, and what bounds the rounding errors of its product.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// s·q + b.
+    pub value: f64,
+    /// |s·q|.
+    pub scaled: f64,
+    /// |b|.
+    pub bias: f64,
+    /// |s| + |q|: by these an underflow may be multiplied.
+    pub factors: f64,
+}
+
+impl Weight {
+    fn new(s: f64, q: f64, b: f64) -> Self {
+        let scaled = s * q;
+        Weight {
+            value: scaled + b,
+            scaled: scaled.abs(),
+            bias: b.abs(),
+            factors: s.abs() + q.abs(),
         }
     }
 }
@@ -298,9 +339,11 @@ mod tests {
         assert_eq!((w.experts(), w.n(), w.k()), (1, 2, 32));
         w.column(0, 1, &mut column);
         // Element 5 of row 1 is 37: 2·37 + 3.
-        assert_eq!(column[5], (77.0, 77.0));
+        assert_eq!(column[5], Weight::new(2.0, 37.0, 3.0));
+        assert_eq!(column[5].value, 77.0);
         w.column(0, 0, &mut column);
-        assert_eq!(column[1], (-0.5, 1.5));
+        let second = column[1];
+        assert_eq!((second.value, second.scaled, second.bias), (-0.5, 0.5, 1.0));
     }
 
     #[test]
@@ -309,6 +352,9 @@ mod tests {
         let w = affine(false);
         assert_eq!((w.n(), w.k()), (32, 2));
         w.column(0, 5, &mut column);
-        assert_eq!(column, [(1.5, 3.5), (77.0, 77.0)]);
+        assert_eq!(
+            column.iter().map(|w| w.value).collect::<Vec<_>>(),
+            [1.5, 77.0]
+        );
     }
 }

@@ -67,11 +67,24 @@ pub enum Verdict {
     Fail,
 }
 
+/// With what the fork computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArmReport {
+    /// The SIMD instructions of its kernels; none where the build doesn't say.
+    pub simd: Option<String>,
+    /// Its threads; none where the build doesn't say.
+    pub threads: Option<i32>,
+    /// Other thread counts whose bits were compared.
+    pub same_bits_with: Vec<i32>,
+}
+
 /// One case.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
     /// Its name.
     pub name: String,
+    /// The SIMD instructions with which the fork computed it; none where it doesn't say.
+    pub simd: Option<String>,
     /// Whether it passed.
     pub verdict: Verdict,
     /// Why not, one sentence each.
@@ -89,6 +102,16 @@ pub struct CaseReport {
     pub rerun: String,
 }
 
+impl CaseReport {
+    /// Its name, and the SIMD instructions where they are known.
+    pub fn title(&self) -> String {
+        match &self.simd {
+            Some(simd) => format!("{} ({simd})", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// A whole run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -98,7 +121,9 @@ pub struct Report {
     pub stock_id: String,
     /// What the fork's library says it is.
     pub fork_id: String,
-    /// Cases that were to be run.
+    /// With what the fork computed: each case once for each of these.
+    pub arms: Vec<ArmReport>,
+    /// Cases that were to be run, times the number of `arms`.
     pub planned: usize,
     /// Cases whose result was judged.
     pub run: usize,
@@ -119,6 +144,7 @@ impl Report {
     pub(super) fn new(
         seed: u64,
         [stock_id, fork_id]: [String; 2],
+        arms: Vec<ArmReport>,
         planned: usize,
         mut cases: Vec<CaseReport>,
         seconds: f64,
@@ -151,11 +177,13 @@ impl Report {
             (b_key.0.cmp(&a_key.0))
                 .then(b_key.1.total_cmp(&a_key.1))
                 .then(a.name.cmp(&b.name))
+                .then(a.simd.cmp(&b.simd))
         });
         Ok(Report {
             seed,
             stock_id,
             fork_id,
+            arms,
             planned,
             run,
             reported,
@@ -193,7 +221,7 @@ impl Report {
         let shown: Vec<String> = failing
             .iter()
             .take(SHOWN)
-            .map(|case| format!("  {}\n    {}", case.name, case.reasons.join("\n    ")))
+            .map(|case| format!("  {}\n    {}", case.title(), case.reasons.join("\n    ")))
             .collect();
         let more = failing.len().saturating_sub(SHOWN);
         let more = if more > 0 {
@@ -230,6 +258,7 @@ mod tests {
         });
         CaseReport {
             name: name.into(),
+            simd: None,
             verdict,
             reasons: vec!["it is wrong".into()],
             stock: SideReport::new(&Outcome::NotRun("it can't".into())),
@@ -241,7 +270,7 @@ mod tests {
     }
 
     fn report(planned: usize, cases: Vec<CaseReport>) -> Result<Report> {
-        Report::new(1, ["a".into(), "b".into()], planned, cases, 1.0)
+        Report::new(1, ["a".into(), "b".into()], Vec::new(), planned, cases, 1.0)
     }
 
     #[test]
@@ -275,7 +304,7 @@ mod tests {
         assert!(error.hints()[0].contains("--filter 'x'") && error.what().contains("it is wrong"));
         let good = vec![case("x", Verdict::Pass, Some(0.5))];
         assert!(
-            super::Report::new(1, Default::default(), 1, good, 0.0)
+            super::Report::new(1, Default::default(), Vec::new(), 1, good, 0.0)
                 .unwrap()
                 .check()
                 .is_ok()

@@ -189,27 +189,21 @@ impl Library {
         text.split_whitespace().map(String::from).collect()
     }
 
-    /// The vector extension that the fork's kernels use here, such as `avx2`; `None` where the
-    /// build has no choice to make.
+    /// The vector instructions with which the primitives' CPU kernels compute, such as `avx2`,
+    /// or `portable`. None where the build has no such kernels (as stock's), and where
+    /// `MLX_FUSED_CPU_SIMD` names instructions that this processor lacks.
     pub fn cpu_simd(&self) -> Option<String> {
-        // SAFETY: the type is that of the function in mlx_fork.h.
-        let function = unsafe {
-            self.handle
-                .get::<unsafe extern "C" fn() -> *const c_char>(b"mlx_fork_cpu_simd")
-        };
-        // SAFETY: it takes nothing and returns a text that stays.
-        function.ok().map(|function| owned(unsafe { function() }))
+        let name = self.text(&self.api.mlx_fork_cpu_simd);
+        (!name.is_empty()).then_some(name)
     }
 
-    /// The threads that the fork's kernels use; `None` where the build has no pool.
+    /// The threads with which they compute. None where the build has no such kernels, and
+    /// where `MLX_FUSED_CPU_THREADS` is no number of threads.
     pub fn cpu_threads(&self) -> Option<i32> {
-        // SAFETY: the type is that of the function in mlx_fork.h.
-        let function = unsafe {
-            self.handle
-                .get::<unsafe extern "C" fn() -> c_int>(b"mlx_fork_cpu_threads")
-        };
+        let function = self.api.mlx_fork_cpu_threads.as_ref().ok()?;
         // SAFETY: it takes nothing.
-        function.ok().map(|function| unsafe { function() })
+        let count = unsafe { function() };
+        (count > 0).then_some(count)
     }
 
     /// The file name of the library on this system.

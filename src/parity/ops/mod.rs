@@ -2,6 +2,8 @@
 
 mod gather_qmm_downproj_combine;
 mod gather_qmm_swiglu;
+mod places;
+mod product;
 mod shapes;
 
 pub use shapes::{MODELS, Model, Storage};

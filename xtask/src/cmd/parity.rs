@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use mlx_fork::composed::Composed;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
-use mlx_fork::parity::report::{CaseReport, SideReport, Verdict};
+use mlx_fork::parity::report::{ArmReport, CaseReport, SideReport, Verdict};
 use mlx_fork::parity::{self, Plan, Report};
 use mlx_fork::{Error, Result};
 
@@ -19,6 +19,7 @@ Examples:
   cargo xtask parity                                 all cases, worst first
   cargo xtask parity --filter mxfp4                  names with \"mxfp4\" in them
   cargo xtask parity --filter 'gather_qmm_swiglu/*/bf16/*' --json
+  cargo xtask parity --simd all                      with all kernels that this processor runs
 
 Exit code 4 when a case fails or none matches. docs/parity.md explains the table.")]
 pub struct Parity {
@@ -31,6 +32,10 @@ pub struct Parity {
     /// Only the quick cases that also run at the end of setup-mlx
     #[arg(long)]
     smoke: bool,
+    /// Let the fork compute with these SIMD instructions, each in turn
+    #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
+    #[arg(value_parser = ["all", "portable", "neon", "avx2", "avx512"])]
+    simd: Vec<String>,
     /// Compare within the extension's build, instead of stock with the fork
     #[arg(long)]
     extension: bool,
@@ -53,6 +58,11 @@ impl Parity {
             filter: self.filter,
             seed: self.seed,
             smoke: self.smoke,
+            simds: if self.simd.iter().any(|name| name == "all") {
+                parity::simds()
+            } else {
+                self.simd
+            },
             extension: self.extension,
             ops: Composed::read(&layout).map(|last| last.features()),
             ..Plan::default()
@@ -88,12 +98,13 @@ fn print(report: &Report) {
         "bound fork",
         "ulp",
         "bits",
+        "simd",
         "path",
         "ms stock",
         "ms fork",
         "",
     ]);
-    for column in (1..=5).chain([8, 9]) {
+    for column in (1..=5).chain([9, 10]) {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -106,10 +117,11 @@ fn print(report: &Report) {
     for (_, case) in shown {
         table.add_row(row(case));
     }
-    println!(
-        "stock {}\nfork  {}\n\n{table}",
-        report.stock_id, report.fork_id
-    );
+    println!("stock {}\nfork  {}", report.stock_id, report.fork_id);
+    for arm in &report.arms {
+        println!("      {}", computed_with(arm));
+    }
+    println!("\n{table}");
     let hidden = report.cases.len().saturating_sub(ROWS.max(report.failed));
     if hidden > 0 {
         println!("{hidden} more cases passed with less of their bound (--json has all)");
@@ -117,7 +129,21 @@ fn print(report: &Report) {
     println!("{}", report.summary());
 }
 
-fn row(case: &CaseReport) -> [String; 11] {
+/// `avx512, 2 threads; the same bits with 1, 3`.
+fn computed_with(arm: &ArmReport) -> String {
+    let (Some(simd), Some(threads)) = (&arm.simd, arm.threads) else {
+        return "the build doesn't say with what it computes".into();
+    };
+    let others: Vec<String> = arm.same_bits_with.iter().map(i32::to_string).collect();
+    let threads = format!("{simd}, {threads} threads");
+    if others.is_empty() {
+        threads
+    } else {
+        format!("{threads}; bits compared with {}", others.join(", "))
+    }
+}
+
+fn row(case: &CaseReport) -> [String; 12] {
     let error = |side: &SideReport| match &side.judgement {
         Some(judgement) => format!("{:.1e}", judgement.error_rel),
         None => side.outcome.to_string(),
@@ -147,6 +173,7 @@ fn row(case: &CaseReport) -> [String; 11] {
             Some(false) => "≠".into(),
             None => String::new(),
         },
+        case.simd.clone().unwrap_or_default(),
         case.fork.path.clone().unwrap_or_default(),
         time(&case.stock),
         time(&case.fork),

@@ -28,6 +28,9 @@ pub struct ParityWorker {
     /// Address space that this process may have, in MiB
     #[arg(long)]
     memory: u64,
+    /// Compute each case several times
+    #[arg(long)]
+    timed: bool,
 }
 
 /// A form by its name.
@@ -48,6 +51,7 @@ impl ParityWorker {
             out: self.out,
             seed: self.seed,
             memory: self.memory,
+            timed: self.timed,
         }
         .run()?;
         Ok(ExitCode::SUCCESS)

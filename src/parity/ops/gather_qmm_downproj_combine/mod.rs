@@ -1,0 +1,198 @@
+//! gather_qmm_downproj_combine: each of a token's experts' products, weighted and summed.
+
+mod cases;
+
+use mlx_fork_sys::Array;
+
+use super::places::Places;
+use super::product::{Build, Names, Product};
+use super::shapes::Storage;
+use crate::Result;
+use crate::parity::case::{Case, Computation, Wanted};
+use crate::parity::combine::{Accumulate, combine};
+use crate::parity::dot::dots;
+use crate::parity::engine::{Engine, Uploaded, done, quantization};
+use crate::parity::float::Float;
+use crate::parity::inputs::{Indices, combine_weights, indices};
+use crate::parity::judge::Expected;
+use crate::parity::quant::Quant;
+use crate::parity::tensor::{Dtype, Tensors};
+
+pub(super) use cases::cases;
+
+const OP: &str = "gather_qmm_downproj_combine";
+const DOWN: Names = ["w", "scales", "biases"];
+
+/// One case, as its tables vary it.
+#[derive(Debug, Clone)]
+struct Combine {
+    product: Product,
+    weights: Float,
+    accumulate: Accumulate,
+    /// Dimensions before K: tokens and, last, the experts of a token.
+    tokens: Vec<usize>,
+    experts: usize,
+    index: Dtype,
+    kind: Indices,
+}
+
+impl Build for Combine {
+    fn product(&mut self) -> &mut Product {
+        &mut self.product
+    }
+}
+
+impl Combine {
+    /// The case that the tables start from: 2 tokens, 3 of 5 experts each.
+    fn base(quant: Quant, float: Float) -> Self {
+        Combine {
+            product: Product::new(OP, quant, float),
+            weights: float,
+            accumulate: Accumulate::Exact,
+            tokens: vec![2, 3],
+            experts: 5,
+            index: Dtype::U32,
+            kind: Indices::Valid,
+        }
+    }
+
+    fn accumulate(mut self, accumulate: Accumulate, weights: Float) -> Self {
+        (self.accumulate, self.weights) = (accumulate, weights);
+        self.named(&format!("{}-w{}", accumulate.name(), weights.name()))
+    }
+
+    fn active(&self) -> usize {
+        self.tokens[self.tokens.len() - 1]
+    }
+}
+
+impl Case for Combine {
+    fn op(&self) -> &'static str {
+        OP
+    }
+
+    fn name(&self) -> &str {
+        &self.product.name
+    }
+
+    fn smoke(&self) -> bool {
+        self.product.smoke
+    }
+
+    fn inputs(&self, seed: u64) -> Tensors {
+        let mut inputs = Tensors::new();
+        let product = &self.product;
+        inputs.insert("h", product.activations(seed, "h", &self.tokens));
+        product.add_matrix(&mut inputs, seed, DOWN, &[self.experts]);
+        let places = product.stream(seed, "rhs_indices");
+        let made = indices(places, self.index, &self.tokens, self.experts, self.kind);
+        inputs.insert("rhs_indices", made);
+        let weights = combine_weights(product.stream(seed, "weights"), self.weights, &self.tokens);
+        inputs.insert("weights", weights);
+        inputs
+    }
+
+    fn expected(&self, inputs: &Tensors) -> Expected {
+        let float = self.product.float();
+        let experts = Places::of(inputs.get("rhs_indices"), &[self.experts]);
+        let pairs: Vec<_> = experts
+            .places
+            .iter()
+            .enumerate()
+            .map(|(row, expert)| expert.map(|expert| (row, expert)))
+            .collect();
+        let h = self.product.rounded(&inputs["h"]);
+        let matrix = self.product.weights(inputs, DOWN);
+        let p = dots(&h, &matrix, &pairs, float, self.product.values.dyadic());
+        let weights = inputs["weights"].floats();
+        let (active, n) = (self.active(), self.product.n);
+        let tokens = weights.len() / active.max(1);
+        let mut expected = Expected {
+            float: self.accumulate.result(float, self.weights),
+            shape: [&self.tokens[..self.tokens.len() - 1], &[n]].concat(),
+            truth: Vec::with_capacity(tokens * n),
+            admissible: Vec::with_capacity(tokens * n),
+        };
+        for token in 0..tokens {
+            let w = &weights[token * active..(token + 1) * active];
+            for column in 0..n {
+                let of = |j: usize| p[(token * active + j) * n + column];
+                let parts: Vec<_> = (0..active).map(|j| (of(j).low, of(j).high)).collect();
+                let truth = (0..active).map(|j| of(j).exact * w[j]).sum();
+                expected.truth.push(truth);
+                let types = (float, self.weights);
+                expected
+                    .admissible
+                    .push(combine(self.accumulate, types, &parts, w));
+            }
+        }
+        expected
+    }
+
+    fn not_on_stock(&self) -> Option<&'static str> {
+        (self.kind == Indices::Wild).then_some("stock reads outside its buffers")
+    }
+
+    fn wanted(&self) -> Wanted {
+        if self.tokens.contains(&0) || self.accumulate == Accumulate::Native {
+            Wanted::Any
+        } else {
+            Wanted::Kernel
+        }
+    }
+
+    fn composition<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
+        let given = self.upload(engine, inputs)?;
+        Ok(Box::new(move || {
+            let h = done(given.h.expand_dims(-2))?;
+            let y = done(engine.lib.gather_qmm(
+                &h,
+                given.down.matrix(),
+                None,
+                Some(&given.rhs),
+                self.quantization(),
+                false,
+            ))?;
+            let weighted = done(y.squeeze(-2))
+                .and_then(|y| done(y.multiply(&done(given.weights.expand_dims(-1))?)))?;
+            done(weighted.sum(-2, false))
+        }))
+    }
+
+    fn primitive<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
+        let given = self.upload(engine, inputs)?;
+        Ok(Box::new(move || {
+            done(engine.lib.gather_qmm_downproj_combine(
+                &given.h,
+                given.down.matrix(),
+                &given.rhs,
+                &given.weights,
+                self.quantization(),
+                self.accumulate.name(),
+            ))
+        }))
+    }
+}
+
+/// The inputs on the device.
+struct Given {
+    h: Array,
+    down: Uploaded,
+    rhs: Array,
+    weights: Array,
+}
+
+impl Combine {
+    fn quantization(&self) -> mlx_fork_sys::Quantization<'static> {
+        quantization(self.product.quant, self.product.transpose)
+    }
+
+    fn upload(&self, engine: &Engine, inputs: &Tensors) -> Result<Given> {
+        Ok(Given {
+            h: engine.upload(&inputs["h"], self.product.storage)?,
+            down: engine.matrix(inputs, DOWN, self.product.storage)?,
+            rhs: engine.upload(&inputs["rhs_indices"], Storage::Rows)?,
+            weights: engine.upload(&inputs["weights"], Storage::Rows)?,
+        })
+    }
+}

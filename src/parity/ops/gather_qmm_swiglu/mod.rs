@@ -1,0 +1,223 @@
+//! gather_qmm_swiglu: activation(x·gate)·(x·up) with experts chosen by indices.
+
+mod cases;
+
+use mlx_fork_sys::Array;
+
+use super::places::{IndexSpec, Places, common_shape};
+use super::product::{Build, Names, Product};
+use crate::Result;
+use crate::parity::case::{Case, Computation, Wanted};
+use crate::parity::chain::{Activation, gated};
+use crate::parity::dot::dots;
+use crate::parity::engine::{Engine, Uploaded, done, quantization};
+use crate::parity::float::Float;
+use crate::parity::inputs::{Indices, indices};
+use crate::parity::judge::Expected;
+use crate::parity::quant::Quant;
+use crate::parity::tensor::{Dtype, Tensors};
+
+pub(super) use cases::cases;
+
+const OP: &str = "gather_qmm_swiglu";
+const GATE: Names = ["gate_w", "gate_scales", "gate_biases"];
+const UP: Names = ["up_w", "up_scales", "up_biases"];
+
+/// One case, as its tables vary it.
+#[derive(Debug, Clone)]
+struct Swiglu {
+    product: Product,
+    activation: Activation,
+    /// Outer dimensions of x, M included: (…, M), K follows.
+    rows: Vec<usize>,
+    experts: Vec<usize>,
+    lhs: Option<IndexSpec>,
+    rhs: Option<IndexSpec>,
+    sorted: bool,
+}
+
+impl Build for Swiglu {
+    fn product(&mut self) -> &mut Product {
+        &mut self.product
+    }
+}
+
+impl Swiglu {
+    /// The case that the tables start from: 3 tokens, 2 of 5 experts each.
+    fn base(quant: Quant, float: Float) -> Self {
+        Swiglu {
+            product: Product::new(OP, quant, float),
+            activation: Activation::Silu,
+            rows: vec![3, 1, 1],
+            experts: vec![5],
+            lhs: None,
+            rhs: Some(IndexSpec::valid(Dtype::U32, &[3, 2])),
+            sorted: false,
+        }
+    }
+
+    fn x_batch(&self) -> &[usize] {
+        &self.rows[..self.rows.len() - 1]
+    }
+
+    fn m(&self) -> usize {
+        self.rows[self.rows.len() - 1]
+    }
+}
+
+impl Case for Swiglu {
+    fn op(&self) -> &'static str {
+        OP
+    }
+
+    fn name(&self) -> &str {
+        &self.product.name
+    }
+
+    fn smoke(&self) -> bool {
+        self.product.smoke
+    }
+
+    fn inputs(&self, seed: u64) -> Tensors {
+        let mut inputs = Tensors::new();
+        let x = self.product.activations(seed, "x", &self.rows);
+        inputs.insert("x", x);
+        for names in [GATE, UP] {
+            self.product
+                .add_matrix(&mut inputs, seed, names, &self.experts);
+        }
+        for (name, spec, batch) in [
+            ("lhs_indices", &self.lhs, self.x_batch()),
+            ("rhs_indices", &self.rhs, &self.experts),
+        ] {
+            if let Some(spec) = spec {
+                let limit = batch.iter().product();
+                let stream = self.product.stream(seed, name);
+                let made = indices(stream, spec.dtype, &spec.shape, limit, spec.kind);
+                inputs.insert(name, made);
+            }
+        }
+        inputs
+    }
+
+    fn expected(&self, inputs: &Tensors) -> Expected {
+        let float = self.product.float();
+        let lhs = Places::of(inputs.get("lhs_indices"), self.x_batch());
+        let rhs = Places::of(inputs.get("rhs_indices"), &self.experts);
+        let outer = common_shape(&lhs.shape, &rhs.shape);
+        let (lhs, rhs) = (lhs.broadcast(&outer), rhs.broadcast(&outer));
+        let m = self.m();
+        let pairs: Vec<_> = lhs
+            .iter()
+            .zip(&rhs)
+            .flat_map(|(lhs, rhs)| (0..m).map(move |row| Some(((*lhs)? * m + row, (*rhs)?))))
+            .collect();
+        let x = self.product.rounded(&inputs["x"]);
+        let [g, u] = [GATE, UP].map(|names| {
+            let weights = self.product.weights(inputs, names);
+            dots(&x, &weights, &pairs, float, self.product.values.dyadic())
+        });
+        Expected {
+            float,
+            shape: [&outer[..], &[m, self.product.n]].concat(),
+            truth: g
+                .iter()
+                .zip(&u)
+                .map(|(g, u)| self.activation.exact(g.exact) * u.exact)
+                .collect(),
+            admissible: g
+                .iter()
+                .zip(&u)
+                .map(|(g, u)| gated(float, self.activation, *g, *u))
+                .collect(),
+        }
+    }
+
+    fn not_on_stock(&self) -> Option<&'static str> {
+        let wild =
+            |spec: &Option<IndexSpec>| spec.as_ref().is_some_and(|spec| spec.kind == Indices::Wild);
+        (wild(&self.lhs) || wild(&self.rhs)).then_some("stock reads outside its buffers")
+    }
+
+    fn wanted(&self) -> Wanted {
+        if self.rows.contains(&0) {
+            Wanted::Any
+        } else {
+            Wanted::Kernel
+        }
+    }
+
+    fn composition<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
+        let given = self.upload(engine, inputs)?;
+        Ok(Box::new(move || {
+            let product = |matrix: &Uploaded| {
+                done(engine.lib.gather_qmm(
+                    &given.x,
+                    matrix.matrix(),
+                    given.lhs.as_ref(),
+                    given.rhs.as_ref(),
+                    self.quantization(),
+                    self.sorted,
+                ))
+            };
+            let (g, u) = (product(&given.gate)?, product(&given.up)?);
+            let a = match self.activation {
+                Activation::Silu => done(g.multiply(&done(g.sigmoid())?))?,
+                Activation::GeluApprox => gelu_approx(engine, self.product.float(), &g)?,
+            };
+            done(a.multiply(&u))
+        }))
+    }
+
+    fn primitive<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
+        let given = self.upload(engine, inputs)?;
+        Ok(Box::new(move || {
+            done(engine.lib.gather_qmm_swiglu(
+                &given.x,
+                given.gate.matrix(),
+                given.up.matrix(),
+                given.lhs.as_ref(),
+                given.rhs.as_ref(),
+                self.quantization(),
+                self.activation.name(),
+                self.sorted,
+            ))
+        }))
+    }
+}
+
+/// The inputs on the device.
+struct Given {
+    x: Array,
+    gate: Uploaded,
+    up: Uploaded,
+    lhs: Option<Array>,
+    rhs: Option<Array>,
+}
+
+impl Swiglu {
+    fn quantization(&self) -> mlx_fork_sys::Quantization<'static> {
+        quantization(self.product.quant, self.product.transpose)
+    }
+
+    fn upload(&self, engine: &Engine, inputs: &Tensors) -> Result<Given> {
+        Ok(Given {
+            x: engine.upload(&inputs["x"], self.product.storage)?,
+            gate: engine.matrix(inputs, GATE, self.product.storage)?,
+            up: engine.matrix(inputs, UP, self.product.storage)?,
+            lhs: engine.optional(inputs, "lhs_indices")?,
+            rhs: engine.optional(inputs, "rhs_indices")?,
+        })
+    }
+}
+
+/// 0.5·g·(1 + tanh(√(2/π)·(g + 0.044715·g³))), operation by operation.
+fn gelu_approx(engine: &Engine, float: Float, g: &Array) -> Result<Array> {
+    let scalar = |v| engine.scalar(float, v);
+    let cube = done(g.power(&scalar(3.0)?))?;
+    let bent = done(g.add(&done(cube.multiply(&scalar(0.044_715)?))?))?;
+    let scale = (2.0 / std::f64::consts::PI).sqrt();
+    let h = done(done(bent.multiply(&scalar(scale)?))?.tanh())?;
+    let half = done(g.multiply(&scalar(0.5)?))?;
+    done(half.multiply(&done(h.add(&scalar(1.0)?))?))
+}
