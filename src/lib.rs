@@ -12,6 +12,7 @@ pub mod config;
 pub mod env;
 pub mod error;
 pub mod git;
+pub mod kernel_tests;
 pub mod layout;
 pub mod lock;
 pub mod parity;

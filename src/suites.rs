@@ -1,6 +1,6 @@
 //! The test suites that `cargo xtask test` runs, and the counts that their runners print.
 //!
-//! Knows the runners' closing lines (cargo, doctest, unittest); a suite whose closing line is
+//! Knows the runners' closing lines (cargo, doctest, unittest, our own); a suite whose closing line is
 //! missing, or that ran nothing, counts as a failure: a gate must not pass on silence.
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::build::sides::test_program;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::layout::Layout;
 use crate::process::{Command, Output};
 use crate::run;
@@ -25,6 +25,8 @@ pub enum Runner {
     Doctest,
     /// `Ran 3 tests in 0.1s` and `OK` or `FAILED (failures=1)`.
     Unittest,
+    /// `sanitizers: 3 passed, 0 failed`, a command of our own.
+    Command,
 }
 
 /// One suite: a command and its runner.
@@ -111,6 +113,13 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
         command: run::python(layout, Side::Fork, &args)?.env("DEVICE", "cpu"),
         log: log("python"),
     });
+    let this = std::env::current_exe().doing(|| "finding this program".into())?;
+    suites.push(Suite {
+        name: "kernels",
+        runner: Runner::Command,
+        command: Command::new(this).arg("kernels").current_dir(layout.root()),
+        log: log("kernels"),
+    });
     Ok(suites)
 }
 
@@ -120,6 +129,7 @@ fn judge(name: &'static str, runner: Runner, output: &Output) -> Result<Outcome>
         Runner::Cargo => cargo_counts(&text),
         Runner::Doctest => doctest_counts(&text),
         Runner::Unittest => unittest_counts(&text),
+        Runner::Command => command_counts(name, &text),
     };
     let mut outcome = Outcome {
         name,
@@ -182,6 +192,18 @@ fn doctest_counts(text: &str) -> Counts {
     }
 }
 
+fn command_counts(name: &str, text: &str) -> Counts {
+    let line = text
+        .lines()
+        .rfind(|line| line.strip_prefix(name).is_some_and(|l| l.starts_with(": ")))
+        .unwrap_or_default();
+    Counts {
+        passed: before(line, " passed"),
+        failed: before(line, " failed"),
+        skipped: 0,
+    }
+}
+
 fn unittest_counts(text: &str) -> Counts {
     let ran = text
         .lines()
@@ -216,6 +238,7 @@ mod tests {
         let cargo = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
                      test result: FAILED. 2 passed; 4 failed; 0 ignored";
         let doctest = "[doctest] test cases:  3 |  2 passed | 1 failed | 7 skipped";
+        let ours = "sanitizers: 2 cases\nsanitizers: 5 passed, 1 failed\nerror: 1 passed";
         let unittest = "Ran 10 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=3)";
         let counts = |passed, failed, skipped| Counts {
             passed,
@@ -224,6 +247,8 @@ mod tests {
         };
         assert_eq!(cargo_counts(cargo), counts(5, 4, 1));
         assert_eq!(doctest_counts(doctest), counts(2, 1, 0));
+        assert_eq!(command_counts("sanitizers", ours), counts(5, 1, 0));
+        assert_eq!(command_counts("others", ours), Counts::default());
         assert_eq!(unittest_counts(unittest), counts(4, 3, 3));
         assert_eq!(unittest_counts("Ran 2 tests in 1s\n\nOK"), counts(2, 0, 0));
     }

@@ -87,6 +87,25 @@ pub fn headers(compiler: &Tool, source: &str, includes: &[PathBuf], scratch: &Pa
     program(compiler, true, source, includes, scratch)
 }
 
+const CROSS_PROGRAM: &str = "doctor-cross";
+
+/// Compiles and links a C++20 program for another processor.
+pub fn cross(compiler: &Tool, scratch: &Path) -> Checked {
+    let file = scratch.join("cross.cpp");
+    write(&file, CXX_SOURCE)?;
+    let command = Command::new(&compiler.path)
+        .args(["-std=c++20", "-static", "-pthread", "-o"])
+        .arg(scratch.join(CROSS_PROGRAM))
+        .arg(&file);
+    ran("it can't compile and link", command)
+}
+
+/// Has the emulator run what [`cross`] compiled.
+pub fn emulator(emulator: &Tool, scratch: &Path) -> Checked {
+    let command = Command::new(&emulator.path).arg(scratch.join(CROSS_PROGRAM));
+    ran("it can't run a program of that compiler", command)
+}
+
 fn program(
     compiler: &Tool,
     cpp: bool,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::checks::{self, Checked, Cmake};
 use super::declared::Declarations;
+use super::emulation::{self, Emulation};
 use super::options::{LauncherChoice, Options};
 use super::search::{self, Found, Lack, Survey};
 use super::system::{Need, System};
@@ -27,7 +28,7 @@ pub enum Fitness {
     Fit,
     /// The build can't do without it.
     Lacking,
-    /// The build does without it, slower.
+    /// The build does without it: it takes longer, or a test can't be run.
     OptionalLacking,
 }
 
@@ -222,6 +223,9 @@ impl Doctor<'_> {
             }
         }
         self.launcher(survey);
+        if Emulation::WANTED {
+            self.emulation();
+        }
         if let Some((python, nanobind)) = &survey.python {
             let over = passed_over(survey, "python");
             let tried = format!("in an environment of its own, with its C headers{over}");
@@ -277,6 +281,39 @@ impl Doctor<'_> {
                 self.push(row, Some(Lack::of(Need::Launcher, why)));
             }
             None => {}
+        }
+    }
+
+    /// Tests need it, builds don't.
+    fn emulation(&mut self) {
+        let scratch = self.scratch;
+        let first = self.rows.len();
+        let compiler = emulation::compiler(self.system);
+        let compiled = "compiled and linked ten lines";
+        self.tool(
+            "AArch64 compiler",
+            &compiler,
+            compiled,
+            Need::CrossCompiler,
+            |tool| checks::cross(tool, scratch),
+        );
+        let sound = self.rows[first].fitness == Fitness::Fit;
+        let tried = if sound { "ran them" } else { "answers" };
+        let emulator = emulation::emulator(self.system);
+        self.tool(
+            "qemu",
+            &emulator,
+            tried,
+            Need::Emulator,
+            |tool| match sound {
+                true => checks::emulator(tool, scratch),
+                false => Ok(()),
+            },
+        );
+        for row in &mut self.rows[first..] {
+            if row.fitness == Fitness::Lacking {
+                row.fitness = Fitness::OptionalLacking;
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod checks;
 pub mod declared;
 pub mod diagnosis;
 pub mod doctor;
+pub mod emulation;
 pub mod environment;
 pub mod extension;
 mod fetch;

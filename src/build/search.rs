@@ -204,7 +204,7 @@ pub fn survey(
 }
 
 /// The first program of this name on `PATH` that runs and is new enough.
-fn on_path(
+pub fn on_path(
     system: &System,
     name: &str,
     least: Option<&str>,

@@ -50,6 +50,10 @@ pub enum Need {
     Lapack,
     /// A compiler cache.
     Launcher,
+    /// A C++ compiler for AArch64, where the machine is another.
+    CrossCompiler,
+    /// An emulator of AArch64.
+    Emulator,
     /// Apple's command line tools.
     Xcode,
     /// Apple's Metal compiler.
@@ -105,6 +109,14 @@ impl Need {
                 &["lapacke"],
             ],
             Need::Launcher => [&["ccache"], &["ccache"], &["ccache"], &["ccache"]],
+            // Fedora's has no C++ library.
+            Need::CrossCompiler => [
+                &["g++-aarch64-linux-gnu"],
+                &[],
+                &[],
+                &["aarch64-linux-gnu-gcc"],
+            ],
+            Need::Emulator => [&["qemu-user"], &[], &["qemu-user"], &["qemu-user"]],
             Need::Xcode | Need::Metal => [&[], &[], &[], &[]],
         };
         match manager {

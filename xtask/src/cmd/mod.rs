@@ -7,6 +7,7 @@ mod docs;
 mod doctor;
 mod edits;
 mod env;
+mod kernels;
 mod lint;
 mod parity;
 mod parity_worker;
@@ -32,6 +33,7 @@ pub enum Command {
     Bench(bench::Bench),
     Python(python::Python),
     Env(env::Env),
+    Kernels(kernels::Kernels),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
@@ -56,6 +58,7 @@ impl Command {
             Command::Bench(command) => command.run(),
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
+            Command::Kernels(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
