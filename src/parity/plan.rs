@@ -72,6 +72,7 @@ pub fn simds() -> Vec<String> {
         ("neon", cfg!(target_arch = "aarch64")),
         ("avx2", has_avx2()),
         ("avx512", has_avx512()),
+        ("avx512_bf16", has_avx512_bf16()),
     ];
     has.into_iter()
         .filter(|(_, has)| *has)
@@ -95,6 +96,11 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_avx512_bf16() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512bf16")
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx2() -> bool {
     false
@@ -102,6 +108,11 @@ fn has_avx2() -> bool {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx512() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_avx512_bf16() -> bool {
     false
 }
 

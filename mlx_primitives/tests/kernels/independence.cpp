@@ -141,26 +141,34 @@ class Case {
 void check_independence(const Tables& tables, Checks& checks) {
   Random random(13);
   auto all = multipliers(tables);
+  auto check = [&](const Format& format, bool transpose, Stored x_type) {
+    // Rows in several batches; columns in more than one block of any kernel.
+    int groups = transpose ? 5 : format.group == 16 ? 35 : 17;
+    Matrix m(format, transpose, 37, groups, Draw::Real, random);
+    m.x_type = x_type;
+    Rows x(4, std::vector<float>(m.inner()));
+    for (auto& row : x) {
+      std::generate(row.begin(), row.end(), [&] {
+        return m.x_value(random.signed_unit());
+      });
+    }
+    // A row that is not scaled among rows that are.
+    x[1][0] = m.x_value(1e-35);
+    for (auto& kernels : all) {
+      Case one(kernels, m, x, checks);
+      one.tiles();
+      one.nan_in_x();
+      one.scratch();
+      one.parts();
+      one.poisoned_groups();
+    }
+  };
   for (const auto& format : formats) {
-    for (bool transpose : {true, false}) {
-      // Rows in several batches; columns in more than one block of any kernel.
-      int groups = transpose ? 5 : format.group == 16 ? 35 : 17;
-      Matrix m(format, transpose, 37, groups, Draw::Real, random);
-      Rows x(4, std::vector<float>(m.inner()));
-      for (auto& row : x) {
-        std::generate(
-            row.begin(), row.end(), [&] { return random.signed_unit(); });
-      }
-      // A row that is not scaled among rows that are.
-      x[1][0] = 1e-35f;
-      for (auto& kernels : all) {
-        Case one(kernels, m, x, checks);
-        one.tiles();
-        one.nan_in_x();
-        one.scratch();
-        one.parts();
-        one.poisoned_groups();
-      }
+    check(format, false, Stored::F32);
+    check(format, true, Stored::F32);
+    if (format.bits == 4) {
+      // Some processors have kernels of their own for these.
+      check(format, true, Stored::BF16);
     }
   }
 }

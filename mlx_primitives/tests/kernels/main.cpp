@@ -30,6 +30,9 @@ Tables find_tables() {
       __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
     tables.push_back(avx512_kernels());
+    if (__builtin_cpu_supports("avx512bf16")) {
+      tables.push_back(avx512_bf16_kernels());
+    }
   }
 #elif defined(__aarch64__)
   tables.push_back(neon_kernels());

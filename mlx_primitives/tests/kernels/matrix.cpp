@@ -56,6 +56,7 @@ Matrix::Matrix(
   type = !f.fp        ? any[random.between(0, 2)]
       : f.group == 16 ? Stored::E4M3
                       : Stored::E8M0;
+  x_type = random.between(0, 1) ? Stored::BF16 : Stored::F32;
   // Half of the matrices have gaps between their rows.
   int gap = random.between(0, 1);
   w_stride = words() + 3 * gap;
@@ -149,18 +150,23 @@ std::vector<double> Matrix::decode(bool magnitudes) const {
   return all;
 }
 
+float Matrix::x_value(double v) const {
+  return static_cast<float>(rounded(x_type, v));
+}
+
 std::string Matrix::text() const {
   return std::string(format.name) + " group " + std::to_string(format.group) +
       (transpose ? " transposed, " : ", ") + std::to_string(inner()) +
       " terms, " + std::to_string(outer()) + " results, scales of type " +
-      std::to_string(static_cast<int>(type));
+      std::to_string(static_cast<int>(type)) + ", x of type " +
+      std::to_string(static_cast<int>(x_type));
 }
 
 int Multiplier::step(const Matrix& m) const {
   if (m.transpose) {
     return 1;
   }
-  auto kernel = kernels_.qmm(m.format.bits, m.format.fp, false);
+  auto kernel = kernels_.qmm(m.format.bits, m.format.fp, false, m.x_type);
   // Powers of two, both of them.
   return std::max(kernel.columns, m.format.group);
 }
@@ -170,7 +176,7 @@ std::vector<float> Multiplier::run(
     const Rows& x,
     const Part& part,
     uint8_t fill) {
-  auto kernel = kernels_.qmm(m.format.bits, m.format.fp, m.transpose);
+  auto kernel = kernels_.qmm(m.format.bits, m.format.fp, m.transpose, m.x_type);
   int tile = x.size(), group = m.format.group;
   trespass_.clear();
 

@@ -52,6 +52,7 @@ struct Matrix {
   int rows;
   int groups; // of a row
   Stored type; // of scales and biases
+  Stored x_type; // of what it is multiplied with
   int64_t w_stride; // longer than a row, as the next too
   int64_t scales_stride;
   std::vector<uint32_t> w;
@@ -79,6 +80,9 @@ struct Matrix {
   std::vector<double> magnitudes() const {
     return decode(true);
   }
+
+  /** v as x can have it. */
+  float x_value(double v) const;
 
   std::string text() const;
 

@@ -35,18 +35,20 @@ multiply(const Matrix& m, const std::vector<double>& w, const Rows& x) {
   return sums;
 }
 
-Rows draw_rows(int tile, int inner, Draw draw, Random& random) {
+Rows draw_rows(int tile, const Matrix& m, Draw draw, Random& random) {
+  int inner = m.inner();
   Rows x(tile, std::vector<float>(inner));
   for (int r = 0; r < tile; ++r) {
     for (auto& v : x[r]) {
-      v = draw == Draw::Real ? random.signed_unit() : random.between(-4, 4);
+      v = draw == Draw::Real ? m.x_value(random.signed_unit())
+                             : random.between(-4, 4);
       if (draw == Draw::Exact && r == 1) {
         // Too small to be scaled; its sums are as exact.
         v *= 0x1p-140f;
       }
     }
     if (draw == Draw::Real && r == 2) {
-      x[r][inner / 2] = 1e-35f;
+      x[r][inner / 2] = m.x_value(1e-35);
     }
   }
   return x;
@@ -55,8 +57,9 @@ Rows draw_rows(int tile, int inner, Draw draw, Random& random) {
 /**
  * Whatever the order, a term goes through less than `inner` additions of terms,
  * less than `groups` of biases and 8 more of partial sums and products: it is
- * off by at most (1 + u)^k - 1 < k u / (1 - k u) of itself, u = 2^-24. A product
- * that is no normal float32 is off by 2^-150, times 480 if a value meets it.
+ * off by at most (1 + u)^k - 1 < k u / (1 - k u) of itself, u = 2^-24. A
+ * product that is no normal float32 is off by 2^-150, times 480 if a value
+ * meets it.
  */
 double bound(const Matrix& m, double magnitude) {
   double ku = (m.inner() + m.groups + 8) * 0x1p-24;
@@ -118,7 +121,7 @@ void check_sums(const Tables& tables, Checks& checks) {
         int rows = other;
         Matrix m(format, transpose, rows, groups, draw, random);
         tile = tile % 4 + 1;
-        auto x = draw_rows(tile, m.inner(), draw, random);
+        auto x = draw_rows(tile, m, draw, random);
         check_case(m, x, draw, all, checks);
       }
     };

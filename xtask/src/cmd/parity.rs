@@ -34,7 +34,7 @@ pub struct Parity {
     smoke: bool,
     /// Let the fork compute with these SIMD instructions, each in turn
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    #[arg(value_parser = ["all", "portable", "neon", "avx2", "avx512"])]
+    #[arg(value_parser = ["all", "portable", "neon", "avx2", "avx512", "avx512_bf16"])]
     simd: Vec<String>,
     /// Compare within the extension's build, instead of stock with the fork
     #[arg(long)]
