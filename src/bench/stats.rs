@@ -37,14 +37,21 @@ pub fn median(samples: &[f64]) -> f64 {
 
 /// The quantile, linear between neighbours; NaN of none.
 pub fn quantile(samples: &[f64], part: f64) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else {
+    quantile_in(&mut samples.to_vec(), part)
+}
+
+/// The same, in place: resampling needs thousands, so nothing is sorted that needn't be.
+fn quantile_in(samples: &mut [f64], part: f64) -> f64 {
+    let Some(last) = samples.len().checked_sub(1) else {
         return f64::NAN;
     };
     let place = part * last as f64;
-    let (below, above) = (sorted[place as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
+    let (_, below, rest) = samples.select_nth_unstable_by(place as usize, f64::total_cmp);
+    let below = *below;
+    match rest.iter().copied().min_by(f64::total_cmp) {
+        Some(above) => below + (above - below) * place.fract(),
+        None => below,
+    }
 }
 
 /// The median of the samples; its interval is a point where there is only one sample.
@@ -58,16 +65,14 @@ pub fn ratio(above: &[f64], below: &[f64], stream: Stream) -> Estimate {
 }
 
 fn bootstrap([above, below]: [&[f64]; 2], stream: Stream) -> Estimate {
-    let mut drawn = 0;
+    let (mut drawn, mut resample) = (0, Vec::new());
     let mut again = |samples: &[f64]| {
-        let resample: Vec<f64> = samples
-            .iter()
-            .map(|_| {
-                drawn += 1;
-                samples[stream.below(drawn, samples.len() as u64) as usize]
-            })
-            .collect();
-        median(&resample)
+        resample.clear();
+        resample.extend(samples.iter().map(|_| {
+            drawn += 1;
+            samples[stream.below(drawn, samples.len() as u64) as usize]
+        }));
+        quantile_in(&mut resample, 0.5)
     };
     let ratios: Vec<f64> = (0..RESAMPLES)
         .map(|_| again(above) / again(below))
