@@ -94,6 +94,8 @@ struct BfloatSums {
       int at,
       F (&acc)[tile]) {
     const __m512i values = table();
+    // One load, across lines of the cache perhaps, instead of one for each use.
+    asm("" : "+v"(w));
     F sum[tile];
     unrolled<per_half>([&](auto j) {
       auto q = reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(

@@ -145,6 +145,7 @@ void walk_rows(const QMMArgs& a, Row&& row) {
   for (int first = 0; first < a.outer; first += step) {
     int rows = std::min(step, a.outer - first);
     scales.load(first, rows);
+    scales.prefetch(first + rows, step);
     for (int i = 0; i < rows; i += 4) {
       int some = std::min(4, rows - i);
       typename S::F totals[4][tile];

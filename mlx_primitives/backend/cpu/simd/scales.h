@@ -38,6 +38,14 @@ class Scales {
     }
   }
 
+  /** Asks for what load(first, rows) will read. */
+  void prefetch(int first, int rows) const {
+    prefetch(args_.scales, args_.scales_stride, first, rows);
+    if (args_.biases) {
+      prefetch(args_.biases, args_.biases_stride, first, rows);
+    }
+  }
+
   /** Those of row i of the ones loaded; may be read beyond by a vector. */
   const float* scales(int i) const {
     return scales_ + i * groups_;
@@ -47,6 +55,14 @@ class Scales {
   }
 
  private:
+  static void prefetch(const char* in, int64_t stride, int first, int rows) {
+    constexpr int64_t line = 64;
+    for (auto p = in + first * stride; p < in + (first + rows) * stride;
+         p += line) {
+      __builtin_prefetch(p);
+    }
+  }
+
   static int64_t padded(int groups) {
     return static_cast<int64_t>(rows_at_once(groups)) * groups + S::lanes;
   }
