@@ -35,7 +35,10 @@ struct QMMArgs {
   int group_size;
   int inner; // terms in a sum
   int outer; // rows of a transposed matrix, else columns
-  const void* next; // what will be read after this part, or null
+  // Where what will be read after this part begins, or null.
+  const uint32_t* next_w;
+  const char* next_scales;
+  const char* next_biases;
   float* scratch; // QMMKernel::scratch floats
   float* out; // tile x outer
   int64_t out_stride;

@@ -266,9 +266,16 @@ void PreparedRows::multiply(
   args.x = x;
   args.tile = tile.size;
   qmm_.gather(w, begin, end, args, copy);
-  args.next = next && qmm_.transpose_
-      ? next->w.data + begin * next->w.row_stride
-      : nullptr;
+  args.next_w = nullptr;
+  if (next && qmm_.transpose_) {
+    auto row = [&](const auto& a, int64_t itemsize) {
+      return reinterpret_cast<const char*>(a.data) +
+          begin * a.row_stride * itemsize;
+    };
+    args.next_w = next->w.data + begin * next->w.row_stride;
+    args.next_scales = row(next->scales, size_of(qmm_.type_));
+    args.next_biases = row(next->biases, size_of(qmm_.type_));
+  }
   args.type = qmm_.type_;
   args.group_size = qmm_.q_.group_size;
   args.inner = qmm_.inner_;

@@ -56,8 +56,8 @@ struct BfloatSums {
   }
 
   /**
-   * x as bfloat16, value j of each half of a word together. Where that would
-   * meet subnormal numbers, in the order of PreparedRow.
+   * x as bfloat16, what meets value j of each half of a word together. Where
+   * that would meet subnormal numbers, in the order of PreparedRow.
    */
   static bool make(const float* x, int inner, int group_size, float* out) {
     bool small = false;
@@ -68,17 +68,16 @@ struct BfloatSums {
       PreparedRow<S, Format>::make(x, inner, group_size, out);
       return false;
     }
-    auto rows = reinterpret_cast<uint16_t*>(out);
+    auto to = reinterpret_cast<uint16_t*>(out);
     for (int b = 0; b < inner; b += block) {
       int some = std::min(block, inner - b) / per_half;
-      for (int j = 0; j < per_half; ++j) {
-        uint16_t* row = rows + b + j * halves;
+      for (int j = 0; j < per_half; ++j, to += halves) {
         for (int h = 0; h < halves; ++h) {
           uint32_t bits = 0;
           if (h < some) {
             std::memcpy(&bits, x + b + h * per_half + j, sizeof(bits));
           }
-          row[h] = bits >> 16;
+          to[h] = bits >> 16;
         }
       }
     }

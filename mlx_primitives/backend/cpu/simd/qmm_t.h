@@ -20,10 +20,10 @@ constexpr int64_t words_ahead = 2048;
 /** Where row n's words are asked for from: beyond the part, in the next one. */
 static inline const uint32_t* ahead(const QMMArgs& a, int n) {
   auto left = (a.outer - n) * a.w_stride;
-  if (left > words_ahead || !a.next) {
+  if (left > words_ahead || !a.next_w) {
     return a.w + n * a.w_stride + words_ahead;
   }
-  return static_cast<const uint32_t*>(a.next) + words_ahead - left;
+  return a.next_w + words_ahead - left;
 }
 
 /** The sums of the groups of x, padded with zeros to whole vectors. */

@@ -38,11 +38,18 @@ class Scales {
     }
   }
 
-  /** Asks for what load(first, rows) will read. */
+  /** Asks for `rows` rows from `first` on, or the first of the next part. */
   void prefetch(int first, int rows) const {
-    prefetch(args_.scales, args_.scales_stride, first, rows);
+    bool last = first >= args_.outer;
+    if (last && !args_.next_w) {
+      return;
+    }
+    int64_t n = rows * args_.scales_stride;
+    ask(last ? args_.next_scales : args_.scales + first * args_.scales_stride,
+        n);
     if (args_.biases) {
-      prefetch(args_.biases, args_.biases_stride, first, rows);
+      ask(last ? args_.next_biases : args_.biases + first * args_.biases_stride,
+          n);
     }
   }
 
@@ -55,11 +62,10 @@ class Scales {
   }
 
  private:
-  static void prefetch(const char* in, int64_t stride, int first, int rows) {
+  static void ask(const char* p, int64_t n) {
     constexpr int64_t line = 64;
-    for (auto p = in + first * stride; p < in + (first + rows) * stride;
-         p += line) {
-      __builtin_prefetch(p);
+    for (int64_t i = 0; i < n; i += line) {
+      __builtin_prefetch(p + i);
     }
   }
 
