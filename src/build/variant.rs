@@ -149,7 +149,15 @@ impl<'a> Variant<'a> {
 
     /// Its libmlx_fork_c, there after [`Self::build`].
     pub fn library(&self) -> PathBuf {
-        let folder = &self.held.project().folder;
-        folder.join("lib").join(Library::file_name())
+        self.lib().join(Library::file_name())
+    }
+
+    /// All that was built: the primitives, and their C API.
+    pub fn libraries(&self) -> Result<Vec<PathBuf>> {
+        files_below(&self.lib())
+    }
+
+    fn lib(&self) -> PathBuf {
+        self.held.project().folder.join("lib")
     }
 }

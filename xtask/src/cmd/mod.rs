@@ -9,6 +9,7 @@ mod edits;
 mod env;
 mod kernels;
 mod lint;
+mod mutants;
 mod parity;
 mod parity_worker;
 mod probe;
@@ -36,6 +37,7 @@ pub enum Command {
     Env(env::Env),
     Kernels(kernels::Kernels),
     Sanitize(sanitize::Sanitize),
+    Mutants(mutants::Mutants),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
@@ -62,6 +64,7 @@ impl Command {
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
             Command::Sanitize(command) => command.run(),
+            Command::Mutants(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
