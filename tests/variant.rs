@@ -70,7 +70,7 @@ fn an_edit_is_compiled_alone_judged_and_undone() {
     variant.build(&Silent).unwrap();
     assert_eq!(
         variant.write("no/such.cpp", "").unwrap_err().kind(),
-        Kind::Bug
+        Kind::Environment
     );
 }
 

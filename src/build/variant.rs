@@ -2,7 +2,8 @@
 //! the builds that people use: for sanitizers and for deliberate faults. Compiled as the
 //! extension is, against stock's prefix. Not what is done with the library.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mlx_fork_sys::Library;
@@ -13,7 +14,7 @@ use crate::side::Side;
 use crate::ui::Ui;
 
 use super::extension::installed_key;
-use super::files::{copy, files_below, remove};
+use super::files::{self, files_below, remove};
 use super::options::Options;
 use super::project::{Held, Project};
 use super::stamp::Inputs;
@@ -33,9 +34,10 @@ pub struct Recipe {
 /// A variant whose build folder is held: nobody else builds it or changes its sources.
 #[derive(Debug)]
 pub struct Variant<'a> {
-    original: PathBuf,
     sources: PathBuf,
     held: Held<'a>,
+    /// What sources said that were edited here.
+    edited: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Variant<'a> {
@@ -60,7 +62,6 @@ impl<'a> Variant<'a> {
                 .hint(format!("`{}` makes it", Side::Stock.maker())));
         }
         let home = layout.target().join("variants").join(&recipe.name);
-        let original = layout.root().join("mlx_primitives");
         let (sources, folder) = (home.join("sources"), home.join("build"));
         // The C API looks for the primitives in its own folder.
         let lib = folder.join("lib");
@@ -85,13 +86,12 @@ impl<'a> Variant<'a> {
             failure: Kind::Gate,
         };
         let held = project.hold(ui).doing(doing)?;
-        let variant = Variant {
-            original,
+        synchronize(&layout.root().join("mlx_primitives"), &sources).doing(doing)?;
+        Ok(Variant {
             sources,
             held,
-        };
-        variant.restore_all().doing(doing)?;
-        Ok(variant)
+            edited: RefCell::default(),
+        })
     }
 
     /// The folder of the variant's own sources.
@@ -102,40 +102,22 @@ impl<'a> Variant<'a> {
     /// Replaces one of its sources, named by its path in `mlx_primitives`.
     pub fn write(&self, file: &str, text: &str) -> Result<()> {
         let place = self.sources.join(file);
-        if !place.is_file() {
-            return Err(Error::bug(format!("the overlay has no {file}")));
-        }
+        let before = std::fs::read_to_string(&place).doing(reading(&place))?;
+        self.edited
+            .borrow_mut()
+            .entry(file.into())
+            .or_insert(before);
         std::fs::write(&place, text).doing(writing(&place))
     }
 
-    /// Makes one of its sources what it is in `mlx_primitives`. Its time is a new one: what
+    /// Makes one of its sources what it was before the first edit. Its time is a new one: what
     /// was compiled from the other text must not pass for newer.
     pub fn restore(&self, file: &str) -> Result<()> {
-        let original = self.original.join(file);
-        let text = std::fs::read_to_string(&original).doing(reading(&original))?;
-        self.write(file, &text)
-    }
-
-    fn restore_all(&self) -> Result<()> {
-        let names = |folder: &Path| -> Result<BTreeSet<PathBuf>> {
-            let below = files_below(folder)?.into_iter();
-            Ok(below
-                .filter_map(|file| file.strip_prefix(folder).ok().map(Path::to_path_buf))
-                .collect())
-        };
-        std::fs::create_dir_all(&self.sources).doing(writing(&self.sources))?;
-        let wanted = names(&self.original)?;
-        for name in names(&self.sources)?.difference(&wanted) {
-            remove(&self.sources.join(name))?;
+        let place = self.sources.join(file);
+        match self.edited.borrow_mut().remove(file) {
+            Some(text) => std::fs::write(&place, text).doing(writing(&place)),
+            None => Ok(()),
         }
-        for name in wanted {
-            let (from, to) = (self.original.join(&name), self.sources.join(&name));
-            let text = std::fs::read(&from).doing(reading(&from))?;
-            if std::fs::read(&to).ok().as_ref() != Some(&text) {
-                copy(&from, &to)?;
-            }
-        }
-        Ok(())
     }
 
     /// Compiles what has changed; gives the sources that it compiled.
@@ -160,4 +142,28 @@ impl<'a> Variant<'a> {
     fn lib(&self) -> PathBuf {
         self.held.project().folder.join("lib")
     }
+}
+
+/// Makes `copy` hold the files of `original` and no others; those that say the same already
+/// keep their time.
+fn synchronize(original: &Path, copy: &Path) -> Result<()> {
+    let names = |folder: &Path| -> Result<BTreeSet<PathBuf>> {
+        let below = files_below(folder)?.into_iter();
+        Ok(below
+            .filter_map(|file| file.strip_prefix(folder).ok().map(Path::to_path_buf))
+            .collect())
+    };
+    std::fs::create_dir_all(copy).doing(writing(copy))?;
+    let wanted = names(original)?;
+    for name in names(copy)?.difference(&wanted) {
+        remove(&copy.join(name))?;
+    }
+    for name in wanted {
+        let (from, to) = (original.join(&name), copy.join(&name));
+        let text = std::fs::read(&from).doing(reading(&from))?;
+        if std::fs::read(&to).ok().as_ref() != Some(&text) {
+            files::copy(&from, &to)?;
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use super::lexer::Source;
 use super::operators::{Edit, edits};
 use crate::build::files::files_below;
 use crate::error::{Doing, Error, Result, reading};
+use crate::simd;
 
 /// A deliberate fault.
 #[derive(Debug, Clone, Serialize)]
@@ -26,7 +27,7 @@ pub struct Mutant {
     /// The source, by its path in `mlx_primitives`.
     pub file: String,
     /// The SIMD path whose kernels the source belongs to; none where it belongs to all.
-    pub simd: Option<String>,
+    pub simd: Option<&'static str>,
     /// The lines that it changes, before and after.
     pub before: String,
     /// The same lines, changed.
@@ -40,7 +41,7 @@ pub struct Mutant {
 /// Which mutants to run.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Only names, files and descriptions with this in them.
+    /// Only those with this in their name, description or operator.
     pub filter: Option<String>,
     /// At most so many, from as many places and operators as there are.
     pub sample: Option<usize>,
@@ -48,10 +49,9 @@ pub struct Selection {
     pub seed: u64,
 }
 
-/// The folder and the files whose changes must show in parity's cases. What checks arguments
-/// is not among them: the tests of errors are C++ and Python.
+/// The folder whose every change must show in parity's cases. What checks arguments and
+/// derives is elsewhere: its tests are C++ and Python.
 const KERNELS: &str = "backend/cpu";
-const OTHERS: &[&str] = &["indexing.cpp"];
 
 impl Mutant {
     /// The source with the fault in it.
@@ -82,7 +82,7 @@ impl Mutant {
             operator: edit.operator.into(),
             what: None,
             file: file.into(),
-            simd: simd_of(file),
+            simd: simd::of_source(file),
             before: text[from..to].into(),
             after,
             edit,
@@ -91,24 +91,13 @@ impl Mutant {
     }
 }
 
-/// `backend/cpu/simd/avx2.h` and `backend/cpu/kernels_avx2.cpp` are code of one path.
-fn simd_of(file: &str) -> Option<String> {
-    let stem = Path::new(file).file_stem()?.to_str()?;
-    let path = stem.strip_prefix("kernels_").unwrap_or(stem);
-    ["portable", "neon", "avx2", "avx512"]
-        .contains(&path)
-        .then(|| path.to_string())
-}
-
 /// All mutants of the sources in `primitives`, those of mutants.toml first.
 ///
 /// # Errors
 /// [`crate::Kind::Usage`] where an entry of mutants.toml matches nothing any more.
 pub fn all(primitives: &Path, listed: &MutantsFile) -> Result<Vec<Mutant>> {
     let mut texts: BTreeMap<String, Arc<str>> = BTreeMap::new();
-    let kernels = files_below(&primitives.join(KERNELS))?;
-    let others = OTHERS.iter().map(|name| primitives.join(name));
-    for path in kernels.into_iter().chain(others) {
+    for path in files_below(&primitives.join(KERNELS))? {
         let name = path.strip_prefix(primitives).unwrap_or(&path);
         let text = std::fs::read_to_string(&path).doing(reading(&path))?;
         texts.insert(name.to_string_lossy().into_owned(), text.into());
@@ -162,7 +151,8 @@ pub fn select(mutants: Vec<Mutant>, selection: &Selection) -> Result<Vec<Mutant>
         None => true,
         Some(part) => {
             let what = mutant.what.as_deref().unwrap_or_default();
-            mutant.name.contains(part.as_str()) || what.contains(part.as_str())
+            let named = [mutant.name.as_str(), what, &mutant.operator];
+            named.iter().any(|text| text.contains(part.as_str()))
         }
     };
     let mut chosen: Vec<Mutant> = mutants.into_iter().filter(wanted).collect();
@@ -242,24 +232,19 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), mutants.len());
         let avx2 = |m: &&Mutant| m.file.ends_with("avx2.h");
-        assert!(
-            mutants
-                .iter()
-                .filter(avx2)
-                .all(|m| m.simd.as_deref() == Some("avx2"))
-        );
+        assert!(mutants.iter().filter(avx2).all(|m| m.simd == Some("avx2")));
     }
 
     #[test]
     fn faults_with_a_name_come_first_and_equivalents_must_match_something() {
-        let fault = "[[fault]]\nname='lost'\nwhat='a sum is lost'\nfile='indexing.cpp'\n\
+        let fault = "[[fault]]\nname='lost'\nwhat='a sum is lost'\nfile='other.cpp'\n\
                      find='a + 2'\nwith='a'\n";
         let mutants = found(fault).unwrap();
         assert_eq!(mutants[0].name, "lost");
         assert_eq!(mutants[0].after, "  return a < 1 ? a : a;");
         let equivalent = |line: &str| {
             format!(
-                "[[equivalent]]\nfile='indexing.cpp'\nlines=['{line}']\noperators=['compare']\nreason='r'"
+                "[[equivalent]]\nfile='backend/cpu/f.cpp'\nlines=['{line}']\noperators=['compare']\nreason='r'"
             )
         };
         assert!(found(&equivalent("return a < 1 ? a + 2 : a;")).is_ok());

@@ -19,13 +19,14 @@ use crate::terminal::Terminal;
 #[command(after_help = "\
 Examples:
   cargo xtask mutants --sample 40            40 faults from all over the kernels
-  cargo xtask mutants --filter nibble        names and descriptions with \"nibble\" in them
+  cargo xtask mutants --filter fault         those that have a name, from mutants.toml
   cargo xtask mutants --filter qmm_t.h: --list
 
 Takes some seconds a fault, and has more than a thousand. Works in target/mlx/variants; needs the
 build of stock that setup-mlx made. Exit code 4 when a fault survives. docs/mutants.md says more.")]
 pub struct Mutants {
-    /// Only faults with this in their name (FILE:LINE:COLUMN:OPERATOR) or description
+    /// Only faults with this in their name (FILE:LINE:COLUMN:OPERATOR) or description; `fault`
+    /// for those of mutants.toml
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// At most so many, spread over files and operators
@@ -34,6 +35,9 @@ pub struct Mutants {
     /// Which ones a sample takes
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Only parity's cases with this in their name judge; with * or ?, a pattern
+    #[arg(long, value_name = "NAME")]
+    cases: Option<String>,
     /// Print the faults and run nothing
     #[arg(long)]
     list: bool,
@@ -71,6 +75,7 @@ impl Mutants {
             options: &options,
             tools: &tools,
             worker: &worker,
+            cases: self.cases.as_deref(),
         };
         let report = mutants::run(bench, &selection, &terminal)?;
         drop(terminal);
