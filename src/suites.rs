@@ -117,9 +117,20 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     suites.push(Suite {
         name: "kernels",
         runner: Runner::Command,
-        command: Command::new(this).arg("kernels").current_dir(layout.root()),
+        command: Command::new(&this).arg("kernels").current_dir(layout.root()),
         log: log("kernels"),
     });
+    if cfg!(target_os = "linux") {
+        suites.push(Suite {
+            name: "sanitizers",
+            runner: Runner::Command,
+            command: Command::new(this)
+                .arg("sanitize")
+                .args(full.then_some("--full"))
+                .current_dir(layout.root()),
+            log: log("sanitizers"),
+        });
+    }
     Ok(suites)
 }
 

@@ -157,7 +157,7 @@ fn is_ours(sources: &Path, compiled: &str) -> bool {
 }
 
 /// Changes when the library or a header of an installed MLX does.
-fn installed_key(prefix: &Path) -> Result<String> {
+pub(super) fn installed_key(prefix: &Path) -> Result<String> {
     let mut inputs = Inputs::default();
     for part in ["include/mlx", "share/cmake/MLX", "lib"] {
         let folder = prefix.join(part);

@@ -232,6 +232,7 @@ impl<'a> Arm<'a> {
             ready: false,
             open: None,
             last: None,
+            last_lines: self.given.plan.last_lines,
             ui,
         };
         let output = self.command(&file).lines(|stream, line| {
@@ -262,6 +263,8 @@ struct Heard<'a> {
     open: Option<usize>,
     /// The case that was answered last.
     last: Option<usize>,
+    /// How many of its last words to tell.
+    last_lines: usize,
     ui: &'a dyn Ui,
 }
 
@@ -326,7 +329,7 @@ impl Heard<'_> {
             },
             (None, Some(_)) => return,
         };
-        let said = process::last_lines(&output.stderr, 5);
+        let said = process::last_lines(&output.stderr, self.last_lines);
         let mut what = format!("the worker ended with {}{when}", output.ending());
         if let Outcome::Failed(before) = &self.answers.outcomes[number] {
             what += &format!("; before that, {before}");

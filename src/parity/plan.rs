@@ -40,6 +40,8 @@ pub struct Plan {
     pub hang: Duration,
     /// Address space that a worker may have, in MiB.
     pub memory_mib: u64,
+    /// How much of a worker's stderr is told when it ends before its time, in lines.
+    pub last_lines: usize,
 }
 
 impl Default for Plan {
@@ -60,6 +62,7 @@ impl Default for Plan {
             // The slowest case takes 5 s on two busy cores; the largest needs 2 GiB.
             hang: Duration::from_secs(120),
             memory_mib: 12 * 1024,
+            last_lines: 5,
         }
     }
 }

@@ -9,10 +9,12 @@ mod edits;
 mod env;
 mod kernels;
 mod lint;
+mod mutants;
 mod parity;
 mod parity_worker;
 mod probe;
 mod python;
+mod sanitize;
 mod setup_mlx;
 mod side;
 mod test;
@@ -34,6 +36,8 @@ pub enum Command {
     Python(python::Python),
     Env(env::Env),
     Kernels(kernels::Kernels),
+    Sanitize(sanitize::Sanitize),
+    Mutants(mutants::Mutants),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
@@ -59,6 +63,8 @@ impl Command {
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
+            Command::Sanitize(command) => command.run(),
+            Command::Mutants(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
