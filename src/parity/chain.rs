@@ -110,6 +110,9 @@ fn gelu_factor(float: Float, g: f64) -> Interval {
 
 /// r(f(v)) where the device's float32 f may err by a few ulps; `v` is the true value.
 fn function(float: Float, v: f64) -> Interval {
+    if v.is_infinite() {
+        return (v, v);
+    }
     // An ulp is at most 2^-23 of the value; the relative form keeps order across exponents.
     let slack = FUNCTION_ULPS * (2.0 * Float::F32.unit_roundoff() * v.abs() + Float::F32.ulp(0.0));
     (float.round(v - slack), float.round(v + slack))
@@ -203,6 +206,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn dots_far_beyond_the_exponents_range_have_their_limits() {
+        let far = gated(Float::F32, Activation::Silu, point(1e6), point(2.0));
+        assert_eq!(far, (2e6, 2e6));
+        let below = gated(Float::F32, Activation::Silu, point(-1e6), point(2.0));
+        assert!(below == (0.0, 0.0) && below.0.is_sign_negative());
+        let cube = gated(Float::F32, Activation::GeluApprox, point(1e30), point(1.0));
+        assert!(cube.0 < cube.1 && cube.1 == Float::F32.round(1e30));
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so() {
+        let dot = Dot::NOT_FINITE;
+        assert_eq!(gated(Float::F16, Activation::Silu, dot, dot), NOT_FINITE);
+        assert!(
+            gated(Float::F16, Activation::Silu, Dot::NAN, Dot::NAN)
+                .0
+                .is_nan()
+        );
     }
 
     #[test]

@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn a_product_that_is_not_finite_makes_the_sum_so_whatever_its_weight() {
+        let types = (Float::Bf16, Float::F32);
+        for accumulate in Accumulate::ALL {
+            let all = combine(accumulate, types, &[(1.0, 1.0), NOT_FINITE], &[0.5, 0.0]);
+            assert_eq!(all, NOT_FINITE);
+        }
+    }
+
+    #[test]
     fn native_takes_any_order_in_the_promoted_type() {
         let types = (Float::Bf16, Float::F32);
         assert_eq!(Accumulate::Native.result(types.0, types.1), Float::F32);

@@ -43,36 +43,31 @@ impl Engine {
         Ok(Engine { lib })
     }
 
-    /// An input by name, where the case has it.
-    pub fn optional(&self, inputs: &Tensors, name: &str) -> Result<Option<sys::Array>> {
-        inputs
-            .get(name)
-            .map(|t| self.upload(t, Storage::Rows))
-            .transpose()
-    }
-
     /// A tensor as an array, laid out in memory as told.
     pub fn upload(&self, tensor: &Tensor, storage: Storage) -> Result<sys::Array> {
-        let dtype = sys_dtype(tensor.dtype);
-        if storage == Storage::Rows || tensor.shape.len() < 2 {
-            return done(sys::Array::from_bytes(
-                &self.lib,
-                dtype,
-                &extents(&tensor.shape)?,
-                &tensor.bytes,
-            ));
+        let rank = tensor.shape.len();
+        let mut axes: Vec<usize> = (0..rank).collect();
+        match storage {
+            Storage::Swapped if rank > 1 => axes.swap(rank - 2, rank - 1),
+            Storage::Reversed => axes.reverse(),
+            Storage::Repeated if rank > 0 => {
+                let first = self.upload(&tensor.take(&[0]), Storage::Rows)?;
+                return done(first.broadcast_to(&extents(&tensor.shape)?));
+            }
+            _ => {}
         }
-        let swapped = swap_last_axes(tensor);
+        // Both orders of the axes are their own inverse.
+        let stored = transposed(tensor, &axes);
         let array = done(sys::Array::from_bytes(
             &self.lib,
-            dtype,
-            &extents(&swapped.shape)?,
-            &swapped.bytes,
+            sys_dtype(tensor.dtype),
+            &extents(&stored.shape)?,
+            &stored.bytes,
         ))?;
-        let rank = swapped.shape.len() as i32;
-        let mut axes: Vec<i32> = (0..rank).collect();
-        axes.swap(swapped.shape.len() - 2, swapped.shape.len() - 1);
-        done(array.transpose(&axes))
+        if axes.is_sorted() {
+            return Ok(array);
+        }
+        done(array.transpose(&extents(&axes)?))
     }
 
     /// The three tensors of quantized weights, named `{prefix}_w`, `{prefix}_scales` and
@@ -141,20 +136,25 @@ fn extents(shape: &[usize]) -> Result<Vec<i32>> {
         .collect()
 }
 
-fn swap_last_axes(tensor: &Tensor) -> Tensor {
-    let rank = tensor.shape.len();
-    let (rows, columns) = (tensor.shape[rank - 2], tensor.shape[rank - 1]);
+/// The elements with their axes in another order, row-major again.
+fn transposed(tensor: &Tensor, axes: &[usize]) -> Tensor {
+    if axes.is_sorted() {
+        return tensor.clone();
+    }
     let size = tensor.dtype.size();
-    let mut shape = tensor.shape.clone();
-    shape.swap(rank - 2, rank - 1);
+    let mut strides = vec![size; axes.len()];
+    for axis in (1..axes.len()).rev() {
+        strides[axis - 1] = strides[axis] * tensor.shape[axis];
+    }
+    let shape: Vec<usize> = axes.iter().map(|axis| tensor.shape[*axis]).collect();
     let mut bytes = Vec::with_capacity(tensor.bytes.len());
-    for matrix in tensor.bytes.chunks_exact((rows * columns * size).max(1)) {
-        for column in 0..columns {
-            for row in 0..rows {
-                let at = (row * columns + column) * size;
-                bytes.extend_from_slice(&matrix[at..at + size]);
-            }
+    for flat in 0..tensor.len() {
+        let (mut rest, mut at) = (flat, 0);
+        for (axis, extent) in axes.iter().zip(&shape).rev() {
+            at += rest % extent * strides[*axis];
+            rest /= extent;
         }
+        bytes.extend_from_slice(&tensor.bytes[at..at + size]);
     }
     Tensor {
         dtype: tensor.dtype,
@@ -202,14 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn swapping_axes_moves_every_element() {
+    fn transposing_moves_every_element() {
         let t = Tensor {
             dtype: Dtype::U8,
             shape: vec![2, 2, 3],
             bytes: (0..12).collect(),
         };
-        let swapped = swap_last_axes(&t);
+        let swapped = transposed(&t, &[0, 2, 1]);
         assert_eq!(swapped.shape, [2, 3, 2]);
         assert_eq!(swapped.bytes, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+        let reversed = transposed(&t, &[2, 1, 0]);
+        assert_eq!(reversed.shape, [3, 2, 2]);
+        assert_eq!(reversed.bytes[..5], [0, 6, 3, 9, 1]);
     }
 }

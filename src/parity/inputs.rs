@@ -102,13 +102,12 @@ pub fn quantized(stream: [Stream; 3], matrix: Matrix, values: Values) -> Quantiz
 /// between 1/8 and 30, so that 2^-6 divides them all. Hundreds of millions of elements are
 /// made in a run: a plain loop, which is quick unoptimised too.
 fn elements_of(stream: Stream, quant: Quant, values: Values, count: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(count as usize * 4);
-    for i in 0..count {
-        let word = ((stream.bits(i) >> 16) as u32).to_le_bytes();
+    let mut bytes = vec![0; count as usize * 4];
+    let (words, _) = bytes.as_chunks_mut::<4>();
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = ((stream.bits(i as u64) >> 16) as u32).to_le_bytes();
         if quant == Quant::Mxfp8 {
-            bytes.extend_from_slice(&word.map(|byte| e4m3_code(byte, values)));
-        } else {
-            bytes.extend_from_slice(&word);
+            *word = word.map(|byte| e4m3_code(byte, values));
         }
     }
     bytes
@@ -202,6 +201,14 @@ fn weight_deviation(quant: Quant, scales: Float, k: usize, values: Values) -> f6
     }
 }
 
+/// The power of two by which [`activations`] multiplies numbers up to 4: exactly a power, so
+/// that integers keep their exactness.
+pub fn activation_exponent(k: usize, (quant, scales, values): (Quant, Float, Values)) -> i32 {
+    let spread = (k as f64).sqrt() * weight_deviation(quant, scales, k, values);
+    let unit = if values.dyadic() { 1.6 } else { 1.0 };
+    (values.deviation() / (spread * unit)).log2().round() as i32
+}
+
 /// Activations of this type: (…, rows, K), such that dots get the deviation that `values` says.
 pub fn activations(
     stream: Stream,
@@ -211,15 +218,13 @@ pub fn activations(
 ) -> Tensor {
     let k = shape.last().copied().unwrap_or(1);
     let count: usize = shape.iter().product();
-    let spread = (k as f64).sqrt() * weight_deviation(quant, scales, k, values);
-    // A power of two: it must not cost the integers their exactness.
-    let factor = |unit: f64| pow2((values.deviation() / (spread * unit)).log2().round() as i32);
+    let factor = pow2(activation_exponent(k, (quant, scales, values)));
     let of = |i: u64| {
         if values.dyadic() {
             // -4 … 4, mostly small; deviation 1.6.
-            (stream.bell(i) * 1.6).round().clamp(-4.0, 4.0) * factor(1.6)
+            (stream.bell(i) * 1.6).round().clamp(-4.0, 4.0) * factor
         } else {
-            stream.bell(i) * factor(1.0)
+            stream.bell(i) * factor
         }
     };
     let values: Vec<f64> = (0..count as u64).map(|i| float.round(of(i))).collect();
@@ -253,6 +258,10 @@ pub enum Indices {
     Sorted,
     /// About a third of them outside: just past the end, negative, or the type's extremes.
     Wild,
+    /// All the same one.
+    Same,
+    /// The first expert once, the second twice, and so on, mixed; the last gets the rest.
+    Grouped,
 }
 
 /// Indices below `limit`.
@@ -291,10 +300,26 @@ pub fn indices(
             }
         })
         .collect();
-    if kind == Indices::Sorted {
-        values.sort_unstable();
+    match kind {
+        Indices::Valid | Indices::Wild => {}
+        Indices::Sorted => values.sort_unstable(),
+        Indices::Same => values.fill(limit_wide - 1),
+        Indices::Grouped => values = grouped(stream, count, limit),
     }
     Tensor::of_integers(dtype, shape, &values)
+}
+
+fn grouped(stream: Stream, count: usize, limit: usize) -> Vec<i128> {
+    let mut values: Vec<i128> = (0..limit)
+        .flat_map(|expert| vec![expert as i128; expert + 1])
+        .take(count)
+        .collect();
+    values.resize(count, limit as i128 - 1);
+    for last in (1..count).rev() {
+        let other = stream.below((1 << 42) + last as u64, last as u64 + 1) as usize;
+        values.swap(last, other);
+    }
+    values
 }
 
 /// The index as a place below `limit`, or none.
@@ -305,7 +330,9 @@ pub fn valid(index: i128, limit: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::super::dot::dots;
+    use super::super::float::exponent_of;
     use super::super::quant::Weights;
+    use super::super::twist::Twist;
     use super::*;
 
     fn streams() -> [Stream; 3] {
@@ -366,8 +393,8 @@ mod tests {
 
     /// The largest power of two that divides `v`.
     fn unit(v: f64) -> f64 {
-        let divides = |e: &i32| (v / pow2(*e)).fract() == 0.0;
-        pow2((-80..80).rev().find(divides).unwrap())
+        let fraction = (v.to_bits() & ((1 << 52) - 1)) | (1 << 52);
+        pow2(exponent_of(v) - 52 + fraction.trailing_zeros() as i32)
     }
 
     fn least_unit(values: impl Iterator<Item = f64>) -> f64 {
@@ -414,6 +441,77 @@ mod tests {
     }
 
     #[test]
+    fn twisted_dyadic_inputs_stay_exact_and_in_range() {
+        for quant in all_quants() {
+            for float in [Float::F32, Float::F16, Float::Bf16] {
+                for twist in Twist::ALL.into_iter().filter(|twist| twist.suits(quant)) {
+                    exact_in_range(quant, float, twist);
+                }
+            }
+        }
+    }
+
+    fn exact_in_range(quant: Quant, float: Float, twist: Twist) {
+        let k = 9 * quant.group();
+        let how = (quant, float, Values::Dyadic);
+        let exponent = activation_exponent(k, how) + 2;
+        let x = activations(Stream::new(5, &["x"]), float, &[2, k], how);
+        // The second row: one that `Mixed` changes.
+        let x = &twist.activations(x, exponent, true).floats()[k..];
+        if twist == Twist::NotFinite {
+            assert!(x.iter().any(|x| x.is_nan()));
+            return;
+        }
+        let mut made = quantized(
+            streams(),
+            Matrix {
+                quant,
+                scales: float,
+                transpose: true,
+                batch: &[1],
+                n: 4,
+                k,
+            },
+            Values::Dyadic,
+        );
+        twist.scales(quant, &mut made, float, exponent, true);
+        let tensors = (&made.w, &made.scales, made.biases.as_ref());
+        let weights = Weights::read(quant, true, float, tensors);
+        let what = format!("{quant:?} {float:?} {twist:?}");
+        let (largest, ends) = (
+            x.iter().fold(0.0f64, |a, b| a.max(b.abs())),
+            float == Float::F16,
+        );
+        match twist {
+            Twist::Tiny | Twist::Mixed => {
+                assert!(largest > 0.0 && largest <= pow2(if ends { -22 } else { -131 }))
+            }
+            Twist::Huge => assert!(largest >= pow2(if ends { 13 } else { 99 })),
+            _ => {}
+        }
+        let x_unit = least_unit(x.iter().copied());
+        let mut column = Vec::new();
+        for n in 0..4 {
+            weights.column(0, n, &mut column);
+            let values = column
+                .iter()
+                .map(|w| w.value)
+                .chain(column.iter().map(|w| w.scaled));
+            let w_unit = least_unit(values);
+            let sum: f64 = x
+                .iter()
+                .zip(&column)
+                .map(|(x, w)| x.abs() * (w.scaled + w.bias))
+                .sum();
+            // In float32: below 2^24 units, no unit below the smallest number, none too large.
+            assert!(sum / (x_unit * w_unit) < pow2(24), "{what}");
+            assert!(x_unit * w_unit >= pow2(-149) && sum < pow2(127), "{what}");
+            // The same for x·q, which is summed before the scale meets it.
+            assert!(x_unit * pow2(-6) >= pow2(-149) && largest * 480.0 * k as f64 <= pow2(127));
+        }
+    }
+
+    #[test]
     fn dyadic_weights_have_more_bits_than_16_bit_types() {
         for float in [Float::F16, Float::Bf16] {
             let quant = Quant::Affine { bits: 4, group: 64 };
@@ -446,6 +544,19 @@ mod tests {
             (valid(-1, 8), valid(8, 8), valid(7, 8)),
             (None, None, Some(7))
         );
+    }
+
+    #[test]
+    fn grouped_indices_give_each_expert_its_own_number_of_uses() {
+        let stream = Stream::new(1, &["i"]);
+        let made = indices(stream, Dtype::U32, &[9, 5], 9, Indices::Grouped).integers();
+        let uses: Vec<usize> = (0..9)
+            .map(|expert| made.iter().filter(|i| **i == expert).count())
+            .collect();
+        assert_eq!(uses, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(!made.is_sorted());
+        let more = indices(stream, Dtype::U32, &[50], 9, Indices::Grouped).integers();
+        assert_eq!(more.iter().filter(|i| **i == 8).count(), 14);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: `float`, `tensor`, `random` (numbers and bytes); `quant`, `dot`,
 //! `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
-//! `inputs`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
+//! `inputs`, `twist`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
 //! `arm` (workers and what comes of them), `verdict`, `run`, `report` (all of it together). The oracle shares nothing with MLX or our kernels.
 
 mod arm;
@@ -25,9 +25,10 @@ pub mod random;
 pub mod report;
 pub mod run;
 pub mod tensor;
+pub mod twist;
 mod verdict;
 pub mod worker;
 
-pub use plan::{Plan, select, simds};
+pub use plan::{Plan, SIMDS, select, simds};
 pub use report::Report;
 pub use run::run;

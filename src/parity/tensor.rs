@@ -126,6 +126,31 @@ impl Tensor {
         self.len() == 0
     }
 
+    /// These entries of the outermost axis, in this order.
+    pub fn take(&self, places: &[usize]) -> Self {
+        let size = self.bytes.len() / self.shape[0].max(1);
+        let bytes = places
+            .iter()
+            .flat_map(|place| &self.bytes[place * size..(place + 1) * size])
+            .copied()
+            .collect();
+        Tensor {
+            dtype: self.dtype,
+            shape: [&[places.len()], &self.shape[1..]].concat(),
+            bytes,
+        }
+    }
+
+    /// The entries of the outermost axis from back to front.
+    pub fn reversed(&self) -> Self {
+        self.take(&(0..self.shape[0]).rev().collect::<Vec<_>>())
+    }
+
+    /// The first entry of the outermost axis in the place of all of them.
+    pub fn repeat_first(&mut self) {
+        *self = self.take(&vec![0; self.shape[0]]);
+    }
+
     /// The elements of a floating tensor; none for integers.
     pub fn floats(&self) -> Vec<f64> {
         self.dtype
@@ -154,6 +179,18 @@ pub type Tensors = BTreeMap<&'static str, Tensor>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_of_the_outermost_axis_are_taken_in_order() {
+        let mut t = Tensor::of_integers(Dtype::I16, &[3, 2], &[1, 2, 3, 4, 5, 6]);
+        let taken = t.take(&[2, 0]);
+        assert_eq!(
+            (taken.shape.clone(), taken.integers()),
+            (vec![2, 2], vec![5, 6, 1, 2])
+        );
+        t.repeat_first();
+        assert_eq!(t.integers(), [1, 2, 1, 2, 1, 2]);
+    }
 
     #[test]
     fn integers_of_every_type_survive_their_bytes() {

@@ -1,16 +1,33 @@
 //! What the cases of all quantized products have in common: the fields that every table
-//! varies, the words that change a case, the inputs that are made from them, and the tables
-//! that are the same for each op.
+//! varies, the words that change a case, and the inputs that are made from them.
 
-use super::shapes::{FLOATS, Storage, quants};
+use super::shapes::{Storage, is_fast};
+use crate::parity::case::Wanted;
 use crate::parity::float::Float;
-use crate::parity::inputs::{Matrix, Values, activations, quantized};
+use crate::parity::inputs::{Indices, Matrix, Values};
+use crate::parity::inputs::{activation_exponent, activations, quantized};
 use crate::parity::quant::{Quant, Weights};
 use crate::parity::random::Stream;
 use crate::parity::tensor::{Tensor, Tensors};
+use crate::parity::twist::Twist;
 
 /// The names of a quantized matrix among a case's inputs: weights, scales, biases.
 pub type Names = [&'static str; 3];
+
+/// Other ways to the same bits that a case tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// None.
+    None,
+    /// Inputs that lie otherwise in memory.
+    Layouts,
+    /// All tokens are the same, given once by a stride of 0.
+    SameTokens,
+    /// All experts are the same, given once by a stride of 0.
+    SameExperts,
+    /// Tokens alone, in reverse order, sorted by their experts.
+    Batches,
+}
 
 /// A product with quantized matrices, as the tables vary it.
 #[derive(Debug, Clone)]
@@ -29,12 +46,16 @@ pub struct Product {
     pub transpose: bool,
     /// How large the numbers are.
     pub values: Values,
+    /// What is unusual about them.
+    pub twist: Twist,
     /// Columns of the product.
     pub n: usize,
     /// Length of the dot.
     pub k: usize,
     /// How the floating inputs and the weights lie in memory.
     pub storage: Storage,
+    /// Other ways to the same bits.
+    pub ways: Ways,
 }
 
 impl Product {
@@ -48,9 +69,11 @@ impl Product {
             scales: float,
             transpose: true,
             values: Values::Real,
+            twist: Twist::None,
             n: 37,
             k: 3 * quant.group(),
             storage: Storage::Rows,
+            ways: Ways::None,
         }
     }
 
@@ -68,11 +91,32 @@ impl Product {
         }
     }
 
+    /// The path that is meant for this format and layout.
+    pub fn wanted(&self) -> Wanted {
+        if self.transpose && self.storage == Storage::Rows && is_fast(self.quant) {
+            Wanted::Fast
+        } else {
+            Wanted::Kernel
+        }
+    }
+
     /// Activations (`outer`…, K).
     pub fn activations(&self, seed: u64, name: &str, outer: &[usize]) -> Tensor {
         let shape = [outer, &[self.k]].concat();
         let how = (self.quant, self.scales, self.values);
-        activations(self.stream(seed, name), self.x, &shape, how)
+        let made = activations(self.stream(seed, name), self.x, &shape, how);
+        let mut made = self
+            .twist
+            .activations(made, self.exponent(), self.values.dyadic());
+        if self.ways == Ways::SameTokens {
+            made.repeat_first();
+        }
+        made
+    }
+
+    /// The largest activations are about two to this power.
+    fn exponent(&self) -> i32 {
+        activation_exponent(self.k, (self.quant, self.scales, self.values)) + 2
     }
 
     /// Adds the quantized matrices of all experts to the inputs.
@@ -86,7 +130,14 @@ impl Product {
             k: self.k,
         };
         let streams = names.map(|name| self.stream(seed, name));
-        let made = quantized(streams, matrix, self.values);
+        let mut made = quantized(streams, matrix, self.values);
+        let exact = self.values.dyadic();
+        self.twist
+            .scales(self.quant, &mut made, self.x, self.exponent(), exact);
+        if self.ways == Ways::SameExperts {
+            let all = [&mut made.w, &mut made.scales].into_iter();
+            all.chain(&mut made.biases).for_each(Tensor::repeat_first);
+        }
         inputs.insert(names[0], made.w);
         inputs.insert(names[1], made.scales);
         if let Some(biases) = made.biases {
@@ -129,6 +180,21 @@ pub trait Build: Clone {
         }
     }
 
+    /// Unusual inputs.
+    fn twisted(mut self, twist: Twist) -> Self {
+        self.product().twist = twist;
+        self.named(twist.name())
+    }
+
+    /// Other ways to the same bits.
+    fn in_ways(mut self, ways: Ways) -> Self {
+        self.product().ways = ways;
+        self
+    }
+
+    /// So many tokens, each with so many active ones of all experts.
+    fn tokens(self, tokens: usize, active: usize, experts: usize, kind: Indices) -> Self;
+
     /// Weights (K, N), where the quantized dimension is N.
     fn untransposed(mut self) -> Self {
         let product = self.product();
@@ -155,21 +221,4 @@ pub trait Build: Clone {
         change(&mut self);
         self
     }
-}
-
-/// Every format, type and orientation, with model-like and with exact values.
-pub fn formats<C: Build>(base: fn(Quant, Float) -> C) -> Vec<C> {
-    let mut all = Vec::new();
-    for quant in quants() {
-        for float in FLOATS {
-            for values in [Values::Real, Values::Dyadic] {
-                let smoke = values.dyadic() || quant == super::shapes::B4G64;
-                all.push(base(quant, float).values(values).smoke_if(smoke));
-                let smoke = values.dyadic() && float == Float::Bf16;
-                let case = base(quant, float).untransposed();
-                all.push(case.values(values).smoke_if(smoke));
-            }
-        }
-    }
-    all
 }

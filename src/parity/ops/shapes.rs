@@ -21,6 +21,22 @@ pub fn quants() -> Vec<Quant> {
         .collect()
 }
 
+/// The formats for which there is a fast path, transposed.
+pub fn fast_quants() -> Vec<Quant> {
+    quants()
+        .into_iter()
+        .filter(|quant| is_fast(*quant))
+        .collect()
+}
+
+/// Whether a format has a fast path.
+pub fn is_fast(quant: Quant) -> bool {
+    match quant {
+        Quant::Affine { bits, .. } => matches!(bits, 2 | 4 | 8),
+        Quant::Mxfp4 | Quant::Mxfp8 | Quant::Nvfp4 => true,
+    }
+}
+
 /// The integer types that indices may have.
 pub const INDEX_TYPES: [Dtype; 8] = [
     Dtype::U8,
@@ -50,6 +66,19 @@ pub struct Model {
     pub quant: Quant,
     /// The types in which it is run: stock's float16 is slow.
     pub floats: &'static [Float],
+}
+
+impl Model {
+    /// Numbers of tokens, beside one, in which it is run: those that a worker computes in
+    /// seconds, stock's sums in 16 bits included.
+    pub fn batches(&self, float: Float) -> &'static [usize] {
+        match (self.name, float) {
+            ("qwen3", Float::Bf16) => &[8, 32],
+            ("qwen3", Float::F32) => &[32],
+            ("glm4-lite-mxfp4" | "lfm2", Float::Bf16) => &[8],
+            _ => &[],
+        }
+    }
 }
 
 /// The models of KERNELS, and what of them fits into a run of minutes.
@@ -126,4 +155,8 @@ pub enum Storage {
     Rows,
     /// The last two axes swapped in memory.
     Swapped,
+    /// The axes in reverse order in memory.
+    Reversed,
+    /// The first entry of the outermost axis, repeated by a stride of 0.
+    Repeated,
 }

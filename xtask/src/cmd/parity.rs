@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use comfy_table::{CellAlignment, Table, presets};
 use mlx_fork::composed::Composed;
 use mlx_fork::error::Doing;
@@ -34,7 +35,7 @@ pub struct Parity {
     smoke: bool,
     /// Let the fork compute with these SIMD instructions, each in turn
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    #[arg(value_parser = ["all", "portable", "neon", "avx2", "avx512", "avx512_bf16"])]
+    #[arg(value_parser = PossibleValuesParser::new(["all"].into_iter().chain(parity::SIMDS)))]
     simd: Vec<String>,
     /// Compare within the extension's build, instead of stock with the fork
     #[arg(long)]

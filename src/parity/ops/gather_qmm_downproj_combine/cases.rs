@@ -1,7 +1,8 @@
 //! The catalogue of gather_qmm_downproj_combine's cases.
 
-use super::super::product::{Build, formats};
+use super::super::product::Build;
 use super::super::shapes::{B4G64, FLOATS, INDEX_TYPES, MODELS, Storage};
+use super::super::tables::shared;
 use super::Combine;
 use crate::parity::case::Case;
 use crate::parity::combine::Accumulate;
@@ -11,7 +12,7 @@ use crate::parity::quant::Quant;
 use crate::parity::tensor::Dtype;
 
 pub fn cases() -> Vec<Box<dyn Case>> {
-    let mut all = formats(Combine::base);
+    let mut all = shared(Combine::base);
     all.extend(accumulations());
     all.extend(sizes());
     all.extend(index_cases());
@@ -154,16 +155,19 @@ fn models() -> Vec<Combine> {
     let mut all = Vec::new();
     for model in MODELS {
         for float in model.floats {
-            let case = Combine::base(model.quant, *float).with(|case| {
-                (case.tokens, case.experts) = (vec![1, model.active], model.experts);
-            });
-            let case = case
-                .sized(model.hidden, model.expert)
-                .named(model.name)
-                .named("t1");
+            let layer = |tokens| {
+                Combine::base(model.quant, *float)
+                    .tokens(tokens, model.active, model.experts, Indices::Valid)
+                    .sized(model.hidden, model.expert)
+                    .named(&format!("{}/t{tokens}", model.name))
+            };
             let first = model.name == "qwen3" && *float == Float::Bf16;
+            let case = layer(1);
             all.push(case.clone().values(Values::Dyadic).smoke_if(first));
             all.push(case.smoke_if(first));
+            for tokens in model.batches(*float) {
+                all.push(layer(*tokens));
+            }
         }
     }
     all

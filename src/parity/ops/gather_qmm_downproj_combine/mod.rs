@@ -5,10 +5,11 @@ mod cases;
 use mlx_fork_sys::Array;
 
 use super::places::Places;
-use super::product::{Build, Names, Product};
+use super::product::{Build, Names, Product, Ways};
 use super::shapes::Storage;
+use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
-use crate::parity::case::{Case, Computation, Wanted};
+use crate::parity::case::{Again, Case, Computation, Wanted};
 use crate::parity::combine::{Accumulate, combine};
 use crate::parity::dot::dots;
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
@@ -39,6 +40,12 @@ struct Combine {
 impl Build for Combine {
     fn product(&mut self) -> &mut Product {
         &mut self.product
+    }
+
+    fn tokens(mut self, tokens: usize, active: usize, experts: usize, kind: Indices) -> Self {
+        (self.tokens, self.experts) = (vec![tokens, active], experts);
+        self.kind = kind;
+        self
     }
 }
 
@@ -85,9 +92,14 @@ impl Case for Combine {
         inputs.insert("h", product.activations(seed, "h", &self.tokens));
         product.add_matrix(&mut inputs, seed, DOWN, &[self.experts]);
         let places = product.stream(seed, "rhs_indices");
-        let made = indices(places, self.index, &self.tokens, self.experts, self.kind);
+        let mut made = indices(places, self.index, &self.tokens, self.experts, self.kind);
+        let mut weights =
+            combine_weights(product.stream(seed, "weights"), self.weights, &self.tokens);
+        if product.ways == Ways::SameTokens {
+            made.repeat_first();
+            weights.repeat_first();
+        }
         inputs.insert("rhs_indices", made);
-        let weights = combine_weights(product.stream(seed, "weights"), self.weights, &self.tokens);
         inputs.insert("weights", weights);
         inputs
     }
@@ -137,12 +149,12 @@ impl Case for Combine {
         if self.tokens.contains(&0) || self.accumulate == Accumulate::Native {
             Wanted::Any
         } else {
-            Wanted::Kernel
+            self.product.wanted()
         }
     }
 
     fn composition<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
-        let given = self.upload(engine, inputs)?;
+        let given = self.upload(engine, inputs, &self.storage())?;
         Ok(Box::new(move || {
             let h = done(given.h.expand_dims(-2))?;
             let y = done(engine.lib.gather_qmm(
@@ -160,17 +172,21 @@ impl Case for Combine {
     }
 
     fn primitive<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
-        let given = self.upload(engine, inputs)?;
-        Ok(Box::new(move || {
-            done(engine.lib.gather_qmm_downproj_combine(
-                &given.h,
-                given.down.matrix(),
-                &given.rhs,
-                &given.weights,
-                self.quantization(),
-                self.accumulate.name(),
-            ))
-        }))
+        let given = self.upload(engine, inputs, &self.storage())?;
+        Ok(Box::new(move || self.ours(engine, &given)))
+    }
+
+    fn same_bits(&self, engine: &Engine, inputs: &Tensors) -> Result<Vec<Again>> {
+        let once = |inputs: &Tensors, storage: &Layout| {
+            let given = self.upload(engine, inputs, storage)?;
+            engine.download(&self.ours(engine, &given)?)
+        };
+        let compute = Compute {
+            of: &|inputs| once(inputs, &|_| Storage::Rows),
+            stored: &|storage| once(inputs, storage),
+        };
+        let by_token = ["h", "rhs_indices", "weights"];
+        same_bits(self.product.ways, inputs, &by_token, &compute)
     }
 }
 
@@ -187,12 +203,32 @@ impl Combine {
         quantization(self.product.quant, self.product.transpose)
     }
 
-    fn upload(&self, engine: &Engine, inputs: &Tensors) -> Result<Given> {
+    /// How the case's own inputs lie in memory.
+    fn storage(&self) -> impl Fn(&str) -> Storage {
+        |name| match name {
+            "h" | MATRIX => self.product.storage,
+            _ => Storage::Rows,
+        }
+    }
+
+    fn upload(&self, engine: &Engine, inputs: &Tensors, storage: &Layout) -> Result<Given> {
+        let upload = |name| engine.upload(&inputs[name], storage(name));
         Ok(Given {
-            h: engine.upload(&inputs["h"], self.product.storage)?,
-            down: engine.matrix(inputs, DOWN, self.product.storage)?,
-            rhs: engine.upload(&inputs["rhs_indices"], Storage::Rows)?,
-            weights: engine.upload(&inputs["weights"], Storage::Rows)?,
+            h: upload("h")?,
+            down: engine.matrix(inputs, DOWN, storage(MATRIX))?,
+            rhs: upload("rhs_indices")?,
+            weights: upload("weights")?,
         })
+    }
+
+    fn ours(&self, engine: &Engine, given: &Given) -> Result<Array> {
+        done(engine.lib.gather_qmm_downproj_combine(
+            &given.h,
+            given.down.matrix(),
+            &given.rhs,
+            &given.weights,
+            self.quantization(),
+            self.accumulate.name(),
+        ))
     }
 }

@@ -5,9 +5,11 @@ mod cases;
 use mlx_fork_sys::Array;
 
 use super::places::{IndexSpec, Places, common_shape};
-use super::product::{Build, Names, Product};
+use super::product::{Build, Names, Product, Ways};
+use super::shapes::Storage;
+use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
-use crate::parity::case::{Case, Computation, Wanted};
+use crate::parity::case::{Again, Case, Computation, Wanted};
 use crate::parity::chain::{Activation, gated};
 use crate::parity::dot::dots;
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
@@ -15,7 +17,7 @@ use crate::parity::float::Float;
 use crate::parity::inputs::{Indices, indices};
 use crate::parity::judge::Expected;
 use crate::parity::quant::Quant;
-use crate::parity::tensor::{Dtype, Tensors};
+use crate::parity::tensor::{Dtype, Tensor, Tensors};
 
 pub(super) use cases::cases;
 
@@ -39,6 +41,12 @@ struct Swiglu {
 impl Build for Swiglu {
     fn product(&mut self) -> &mut Product {
         &mut self.product
+    }
+
+    fn tokens(mut self, tokens: usize, active: usize, experts: usize, kind: Indices) -> Self {
+        (self.rows, self.experts) = (vec![tokens, 1, 1], vec![experts]);
+        self.rhs = Some(IndexSpec::valid(Dtype::U32, &[tokens, active]).with(kind));
+        self
     }
 }
 
@@ -93,7 +101,10 @@ impl Case for Swiglu {
             if let Some(spec) = spec {
                 let limit = batch.iter().product();
                 let stream = self.product.stream(seed, name);
-                let made = indices(stream, spec.dtype, &spec.shape, limit, spec.kind);
+                let mut made = indices(stream, spec.dtype, &spec.shape, limit, spec.kind);
+                if self.product.ways == Ways::SameTokens {
+                    made.repeat_first();
+                }
                 inputs.insert(name, made);
             }
         }
@@ -143,12 +154,12 @@ impl Case for Swiglu {
         if self.rows.contains(&0) {
             Wanted::Any
         } else {
-            Wanted::Kernel
+            self.product.wanted()
         }
     }
 
     fn composition<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
-        let given = self.upload(engine, inputs)?;
+        let given = self.upload(engine, inputs, &self.storage())?;
         Ok(Box::new(move || {
             let product = |matrix: &Uploaded| {
                 done(engine.lib.gather_qmm(
@@ -170,19 +181,21 @@ impl Case for Swiglu {
     }
 
     fn primitive<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>> {
-        let given = self.upload(engine, inputs)?;
-        Ok(Box::new(move || {
-            done(engine.lib.gather_qmm_swiglu(
-                &given.x,
-                given.gate.matrix(),
-                given.up.matrix(),
-                given.lhs.as_ref(),
-                given.rhs.as_ref(),
-                self.quantization(),
-                self.activation.name(),
-                self.sorted,
-            ))
-        }))
+        let given = self.upload(engine, inputs, &self.storage())?;
+        Ok(Box::new(move || self.ours(engine, &given)))
+    }
+
+    fn same_bits(&self, engine: &Engine, inputs: &Tensors) -> Result<Vec<Again>> {
+        let compute = Compute {
+            of: &|inputs| self.once(engine, inputs, &|_| Storage::Rows),
+            stored: &|storage| self.once(engine, inputs, storage),
+        };
+        let ways = self.product.ways;
+        let mut all = same_bits(ways, inputs, &["x", "rhs_indices"], &compute)?;
+        if ways == Ways::Batches {
+            all.push(self.sorted_by_expert(engine, inputs)?);
+        }
+        Ok(all)
     }
 }
 
@@ -200,14 +213,75 @@ impl Swiglu {
         quantization(self.product.quant, self.product.transpose)
     }
 
-    fn upload(&self, engine: &Engine, inputs: &Tensors) -> Result<Given> {
-        Ok(Given {
-            x: engine.upload(&inputs["x"], self.product.storage)?,
-            gate: engine.matrix(inputs, GATE, self.product.storage)?,
-            up: engine.matrix(inputs, UP, self.product.storage)?,
-            lhs: engine.optional(inputs, "lhs_indices")?,
-            rhs: engine.optional(inputs, "rhs_indices")?,
+    /// How the case's own inputs lie in memory.
+    fn storage(&self) -> impl Fn(&str) -> Storage {
+        |name| match name {
+            "x" | MATRIX => self.product.storage,
+            _ => Storage::Rows,
+        }
+    }
+
+    fn once(&self, engine: &Engine, inputs: &Tensors, storage: &Layout) -> Result<Tensor> {
+        let given = self.upload(engine, inputs, storage)?;
+        engine.download(&self.ours(engine, &given)?)
+    }
+
+    /// As mlx-lm passes many tokens: pairs of a token and an expert, sorted by expert. The
+    /// case's indices are (tokens, active).
+    fn sorted_by_expert(&self, engine: &Engine, inputs: &Tensors) -> Result<Again> {
+        let experts = inputs["rhs_indices"].integers();
+        let active = inputs["rhs_indices"].shape[1];
+        let mut order: Vec<usize> = (0..experts.len()).collect();
+        order.sort_by_key(|pair| experts[*pair]);
+        let index = |of: &dyn Fn(usize) -> i128| {
+            let values: Vec<i128> = order.iter().map(|pair| of(*pair)).collect();
+            Tensor::of_integers(Dtype::U32, &[order.len()], &values)
+        };
+        let mut inputs = inputs.clone();
+        inputs.insert("lhs_indices", index(&|pair| (pair / active) as i128));
+        inputs.insert("rhs_indices", index(&|pair| experts[pair]));
+        let case = Swiglu {
+            sorted: true,
+            ..self.clone()
+        };
+        let sorted = case.once(engine, &inputs, &|_| Storage::Rows)?;
+        let mut back = vec![0; order.len()];
+        for (place, pair) in order.iter().enumerate() {
+            back[*pair] = place;
+        }
+        Ok(Again {
+            what: "with the pairs sorted by expert".into(),
+            bytes: sorted.take(&back).bytes,
         })
+    }
+
+    fn upload(&self, engine: &Engine, inputs: &Tensors, storage: &Layout) -> Result<Given> {
+        let index = |name: &str| {
+            let tensor = inputs.get(name);
+            tensor
+                .map(|tensor| engine.upload(tensor, storage(name)))
+                .transpose()
+        };
+        Ok(Given {
+            x: engine.upload(&inputs["x"], storage("x"))?,
+            gate: engine.matrix(inputs, GATE, storage(MATRIX))?,
+            up: engine.matrix(inputs, UP, storage(MATRIX))?,
+            lhs: index("lhs_indices")?,
+            rhs: index("rhs_indices")?,
+        })
+    }
+
+    fn ours(&self, engine: &Engine, given: &Given) -> Result<Array> {
+        done(engine.lib.gather_qmm_swiglu(
+            &given.x,
+            given.gate.matrix(),
+            given.up.matrix(),
+            given.lhs.as_ref(),
+            given.rhs.as_ref(),
+            self.quantization(),
+            self.activation.name(),
+            self.sorted,
+        ))
     }
 }
 
