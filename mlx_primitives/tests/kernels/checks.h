@@ -53,6 +53,12 @@ class Random {
   uint64_t state_;
 };
 
+/** The operations of the classes that kernels are made of. */
+void check_portable_lanes(Checks& checks);
+void check_neon_lanes(Checks& checks);
+void check_avx2_lanes(Checks& checks);
+void check_avx512_lanes(Checks& checks);
+
 void check_choice(const Tables& tables, Checks& checks);
 void check_conversions(const Tables& tables, Checks& checks);
 void check_silu(const Tables& tables, Checks& checks);

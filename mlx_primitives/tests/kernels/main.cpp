@@ -4,10 +4,12 @@
 // this processor can run. The last line says how many checks there were; the
 // exit code is 0 if there were any and all held.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "checks.h"
 
@@ -41,6 +43,20 @@ Tables find_tables() {
 }
 
 } // namespace
+
+/** Those of the classes that this processor can run. */
+void check_lanes(const Tables& tables, Checks& checks) {
+  const std::pair<const Kernels*, void (*)(Checks&)> classes[] = {
+      {portable_kernels(), check_portable_lanes},
+      {neon_kernels(), check_neon_lanes},
+      {avx2_kernels(), check_avx2_lanes},
+      {avx512_kernels(), check_avx512_lanes}};
+  for (auto [table, check] : classes) {
+    if (table && std::count(tables.begin(), tables.end(), table)) {
+      check(checks);
+    }
+  }
+}
 
 void check_choice(const Tables& tables, Checks& checks) {
   checks.begin("choice of kernels");
@@ -81,6 +97,7 @@ int main() {
   Checks checks;
   for (auto check :
        {check_choice,
+        check_lanes,
         check_conversions,
         check_silu,
         check_weighted_step,
