@@ -183,7 +183,7 @@ pub fn run(
         smoke: !selection.full && selection.filter.is_none(),
         ..sanitizer.plan(variant.library(), tools)?
     };
-    let mut paths = parity::simds();
+    let mut paths = simd::available();
     if !selection.full {
         paths.drain(..paths.len() - 1);
     }

@@ -7,6 +7,9 @@ pub const VARIABLE: &str = "MLX_FUSED_CPU_SIMD";
 /// The variable of the overlay that says how many threads it uses.
 pub const THREADS: &str = "MLX_FUSED_CPU_THREADS";
 
+/// All names, whatever the processor; `portable` is plain C++.
+pub const NAMES: [&str; 5] = ["portable", "neon", "avx2", "avx512", "avx512_bf16"];
+
 /// The paths that this processor has, the best last: that one is taken by default.
 pub fn available() -> Vec<&'static str> {
     let mut paths = vec!["portable"];

@@ -117,7 +117,9 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     suites.push(Suite {
         name: "kernels",
         runner: Runner::Command,
-        command: Command::new(&this).arg("kernels").current_dir(layout.root()),
+        command: Command::new(&this)
+            .arg("kernels")
+            .current_dir(layout.root()),
         log: log("kernels"),
     });
     if cfg!(target_os = "linux") {

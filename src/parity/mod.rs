@@ -29,6 +29,6 @@ pub mod twist;
 mod verdict;
 pub mod worker;
 
-pub use plan::{Plan, SIMDS, select, simds};
+pub use plan::{Plan, select};
 pub use report::Report;
 pub use run::run;

@@ -67,40 +67,6 @@ impl Default for Plan {
     }
 }
 
-/// The SIMD instructions for which the overlay may have kernels, by the names that
-/// `MLX_FUSED_CPU_SIMD` takes; `portable` is none.
-pub const SIMDS: [&str; 5] = ["portable", "neon", "avx2", "avx512", "avx512_bf16"];
-
-/// Those of [`SIMDS`] that this processor has.
-pub fn simds() -> Vec<String> {
-    let has = SIMDS.into_iter().filter(|name| has(name));
-    has.map(String::from).collect()
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has(simd: &str) -> bool {
-    let avx2 = is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
-        && is_x86_feature_detected!("f16c");
-    let avx512 = avx2
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
-    match simd {
-        "portable" => true,
-        "avx2" => avx2,
-        "avx512" => avx512,
-        "avx512_bf16" => avx512 && is_x86_feature_detected!("avx512bf16"),
-        _ => false,
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has(simd: &str) -> bool {
-    simd == "portable" || (simd == "neon" && cfg!(target_arch = "aarch64"))
-}
-
 /// The cases of a plan.
 pub fn select(plan: &Plan) -> Result<Vec<Box<dyn Case>>> {
     let all = ops::catalogue();
@@ -166,9 +132,9 @@ mod tests {
 
     #[test]
     fn every_processor_has_the_portable_kernels() {
-        let all = simds();
+        let all = crate::simd::available();
         assert_eq!(all[0], "portable");
-        assert!(!(all.contains(&"neon".into()) && all.contains(&"avx2".into())));
+        assert!(!(all.contains(&"neon") && all.contains(&"avx2")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{ArmReport, CaseReport, SideReport, Verdict};
 use mlx_fork::parity::{self, Plan, Report};
+use mlx_fork::simd;
 use mlx_fork::{Error, Result};
 
 use crate::terminal::Terminal;
@@ -35,7 +36,7 @@ pub struct Parity {
     smoke: bool,
     /// Let the fork compute with these SIMD instructions, each in turn
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
-    #[arg(value_parser = PossibleValuesParser::new(["all"].into_iter().chain(parity::SIMDS)))]
+    #[arg(value_parser = PossibleValuesParser::new(["all"].into_iter().chain(simd::NAMES)))]
     simd: Vec<String>,
     /// Compare within the extension's build, instead of stock with the fork
     #[arg(long)]
@@ -60,7 +61,7 @@ impl Parity {
             seed: self.seed,
             smoke: self.smoke,
             simds: if self.simd.iter().any(|name| name == "all") {
-                parity::simds()
+                simd::available().into_iter().map(String::from).collect()
             } else {
                 self.simd
             },
