@@ -7,6 +7,7 @@
 // Whatever these define must be compiled for any processor: the linker keeps
 // one copy of it for the whole library.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <utility>

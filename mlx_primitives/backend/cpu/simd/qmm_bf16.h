@@ -7,25 +7,49 @@
 
 #pragma once
 
+#include <bit>
+
 #include "mlx/fused/backend/cpu/simd/avx512.h"
 #include "mlx/fused/backend/cpu/simd/qmm_t.h"
 
 namespace mlx::core::fused::cpu::simd {
 
-/** The bfloat16 that the codes stand for; twice, as indices have five bits. */
+/** The bfloat16 that codes stand for; twice, as indices have five bits. */
+struct alignas(64) BfloatTable {
+  constexpr explicit BfloatTable(const float (&values)[16]) : bits{} {
+    for (int i = 0; i < 32; ++i) {
+      bits[i] = std::bit_cast<uint32_t>(values[i & 15]) >> 16;
+    }
+  }
+
+  uint16_t bits[32];
+};
+
 struct IntegerCodes {
   using Format = Integers<4>;
-  static float value(int code) {
-    return static_cast<float>(code);
-  }
+  static constexpr BfloatTable table{
+      {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
 };
+
 struct E2M1Codes {
   using Format = E2M1;
-  static float value(int code) {
-    constexpr float magnitudes[] = {
-        0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
-    return code & 8 ? -magnitudes[code & 7] : magnitudes[code & 7];
-  }
+  static constexpr BfloatTable table{
+      {0.0f,
+       0.5f,
+       1.0f,
+       1.5f,
+       2.0f,
+       3.0f,
+       4.0f,
+       6.0f,
+       -0.0f,
+       -0.5f,
+       -1.0f,
+       -1.5f,
+       -2.0f,
+       -3.0f,
+       -4.0f,
+       -6.0f}};
 };
 
 template <typename Codes>
@@ -42,17 +66,6 @@ struct BfloatSums {
 
   static int64_t sums_at(int inner) {
     return Plain::sums_at(inner);
-  }
-
-  static __m512i table() {
-    alignas(64) uint16_t codes[halves];
-    for (int i = 0; i < halves; ++i) {
-      float v = Codes::value(i & 15);
-      uint32_t bits;
-      std::memcpy(&bits, &v, sizeof(bits));
-      codes[i] = bits >> 16;
-    }
-    return _mm512_load_si512(codes);
   }
 
   /**
@@ -92,7 +105,7 @@ struct BfloatSums {
       const float* const (&x)[tile],
       int at,
       F (&acc)[tile]) {
-    const __m512i values = table();
+    const __m512i values = _mm512_load_si512(Codes::table.bits);
     // One load, across lines of the cache perhaps, instead of one for each use.
     asm("" : "+v"(w));
     F sum[tile];
