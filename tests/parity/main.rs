@@ -1,8 +1,11 @@
 //! Parity end to end. What becomes of workers that misbehave is tried with a shell script in
-//! their place; the last tests need the builds that `cargo xtask setup-mlx` makes.
+//! their place, and in real_worker.rs with the real one; that and the last tests here need the
+//! builds that `cargo xtask setup-mlx` makes.
 
-#[path = "common/machine.rs"]
+#[path = "../common/machine.rs"]
 mod machine;
+
+mod real_worker;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -99,6 +102,34 @@ fn a_corrupt_answer_is_one_red_case() {
 }
 
 #[test]
+fn a_worker_that_answers_nothing_loses_one_case_at_a_time() {
+    let report = run_with("exit 0");
+    assert_eq!((report.planned, report.run, report.reported), (3, 0, 3));
+    let says = "the worker ended with exit code 0";
+    for case in &report.cases {
+        assert!(case.reasons.iter().all(|reason| reason.contains(says)));
+    }
+}
+
+#[test]
+fn answers_to_cases_that_are_not_open_are_not_taken() {
+    // It answers for the next case, too, without having begun it.
+    let report = run_with(
+        "case $name in */f32/*) echo '{\"refused\":['$number',\"early\"]}'; \
+         echo '{\"refused\":['$((number + 1))',\"too early\"]}'; \
+         number=$((number + 1)); continue ;; esac",
+    );
+    assert_eq!((report.planned, report.run, report.reported), (3, 0, 3));
+    for case in &report.cases {
+        let wanted = match case.name.contains("/f32/") {
+            true => "the worker gave the answer",
+            false => "not today",
+        };
+        assert!(case.reasons[0].contains(wanted), "{:?}", case.reasons);
+    }
+}
+
+#[test]
 fn a_result_that_is_too_short_is_one_red_case() {
     let report = run_with(
         "case $name in */bf16/*) printf 123 > \"$out/$number.bin\"; \
@@ -185,7 +216,7 @@ fn run_for_real(filter: &str) -> Report {
 
 #[test]
 fn the_fork_that_was_built_is_right_where_its_bits_are_promised() {
-    let report = run_for_real("gather_qmm_*/affine-b4-g64/*/exact");
+    let report = run_for_real("gather_qmm_*/affine-b4-g64/f??/n*/exact");
     assert_eq!(report.planned, report.run);
     report.check().unwrap();
     for case in &report.cases {
