@@ -230,6 +230,12 @@ std::vector<float> Multiplier::run(
   args.group_size = group;
   args.inner = m.inner();
   args.outer = part.count;
+  if (tile % 2) {
+    // What comes next is only asked for: anything will do.
+    args.next_w = w_copy;
+    args.next_scales = scales;
+    args.next_biases = biases;
+  }
   args.scratch = scratch_.place<float>(scratch, fill);
   args.out = out;
   args.out_stride = out_stride;
