@@ -208,10 +208,10 @@ fn other_bits_on_a_further_run_are_one_red_case() {
 
 #[test]
 fn simd_that_the_processor_lacks_is_an_error_that_names_it() {
-    let have = parity::simds();
-    let lacked = parity::SIMDS
+    let have = mlx_fork::simd::available();
+    let lacked = mlx_fork::simd::NAMES
         .iter()
-        .find(|name| !have.contains(&name.to_string()));
+        .find(|name| !have.contains(name));
     let plan = Plan {
         simds: vec![lacked.unwrap().to_string()],
         ..plan("none")
@@ -223,7 +223,10 @@ fn simd_that_the_processor_lacks_is_an_error_that_names_it() {
 
 #[test]
 fn each_simd_computes_every_case() {
-    let have = parity::simds();
+    let have: Vec<String> = mlx_fork::simd::available()
+        .into_iter()
+        .map(String::from)
+        .collect();
     let plan = Plan {
         simds: have.clone(),
         ..plan("none")
