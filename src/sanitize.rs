@@ -42,8 +42,8 @@ pub struct Outcome {
     /// `address`, `undefined`, `thread`.
     pub sanitizer: &'static str,
     /// The SIMD paths that the cases ran on.
-    pub simd: Vec<&'static str>,
-    /// Cases that were run, each path's counted.
+    pub simd: Vec<String>,
+    /// Cases that were run, counted on each path.
     pub cases: usize,
     /// What was found: none in a sound overlay.
     pub findings: Vec<Finding>,
@@ -56,8 +56,8 @@ pub struct Outcome {
 pub struct Finding {
     /// Its name.
     pub case: String,
-    /// The SIMD path.
-    pub simd: &'static str,
+    /// The SIMD path; none where the worker ended before it said so.
+    pub simd: Option<String>,
     /// The sanitizer's report, shortened; parity's words where the sanitizer said nothing.
     pub what: String,
     /// The command that runs it again.
@@ -124,6 +124,8 @@ impl Sanitizer {
             library: Some(library),
             stock: false,
             env: env.map(|(name, value)| (name.into(), value)).into(),
+            // Parity compares bits between thread counts by itself.
+            threads: Vec::new(),
             hang: Duration::from_secs(600),
             // The shadow of the whole address space is mapped.
             memory_mib: u64::MAX,
@@ -178,43 +180,34 @@ pub fn run(
     let start = Instant::now();
     let variant = Variant::open(layout, options, tools, &sanitizer.recipe(), ui)?;
     variant.build(ui)?;
-    let plan = Plan {
+    let mut plan = Plan {
         filter: selection.filter.clone(),
         smoke: !selection.full && selection.filter.is_none(),
         ..sanitizer.plan(variant.library(), tools)?
     };
-    let mut paths = simd::available();
-    if !selection.full {
-        paths.drain(..paths.len() - 1);
+    if selection.full {
+        plan.simds = simd::available().into_iter().map(String::from).collect();
     }
     let _fixed = FixedAddresses::take(sanitizer);
-    let mut outcome = Outcome {
-        sanitizer: sanitizer.name(),
-        simd: paths.clone(),
-        cases: 0,
-        findings: Vec::new(),
-        seconds: 0.0,
+    let report = parity::run(layout, &plan, worker, ui)?;
+    let failed = |case: &&CaseReport| case.verdict == Verdict::Fail;
+    let finding = |case: &CaseReport| Finding {
+        case: case.name.clone(),
+        simd: case.simd.clone(),
+        what: brief(&case.reasons.join("\n")),
+        rerun: format!(
+            "cargo xtask sanitize {} --full --filter '{}'",
+            sanitizer.name(),
+            case.name
+        ),
     };
-    for simd in paths {
-        let mut plan = plan.clone();
-        plan.env.push((simd::VARIABLE.into(), simd.into()));
-        let report = parity::run(layout, &plan, worker, ui)?;
-        outcome.cases += report.planned;
-        let failed = |case: &&CaseReport| case.verdict == Verdict::Fail;
-        let findings = report.cases.iter().filter(failed);
-        outcome.findings.extend(findings.map(|case| Finding {
-            case: case.name.clone(),
-            simd,
-            what: brief(&case.reasons.join("\n")),
-            rerun: format!(
-                "cargo xtask sanitize {} --full --filter '{}'",
-                sanitizer.name(),
-                case.name
-            ),
-        }));
-    }
-    outcome.seconds = start.elapsed().as_secs_f64();
-    Ok(outcome)
+    Ok(Outcome {
+        sanitizer: sanitizer.name(),
+        simd: report.arms.into_iter().filter_map(|arm| arm.simd).collect(),
+        cases: report.planned,
+        findings: report.cases.iter().filter(failed).map(finding).collect(),
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
 /// Lines of a report that are kept.

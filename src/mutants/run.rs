@@ -59,10 +59,11 @@ pub fn run(bench: Bench, selection: &Selection, ui: &dyn Ui) -> Result<Report> {
     let start = Instant::now();
     let (mutants, listed) = selected(bench.layout, selection)?;
     let available = simd::available();
+    let general = simd::general();
     let mut rows: Vec<Option<Row>> = vec![None; mutants.len()];
     let mut paths: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, mutant) in mutants.iter().enumerate() {
-        let simd = mutant.simd.unwrap_or_else(simd::general);
+        let simd = mutant.simd.unwrap_or(general);
         let verdict = match listed.equivalent.iter().find(|e| e.covers(mutant)) {
             Some(equivalent) => Verdict::Equivalent {
                 reason: equivalent.reason.clone(),
@@ -141,7 +142,9 @@ impl<'a> Stand<'a> {
         let plan = Plan {
             filter: bench.cases.map(String::from),
             stock: false,
-            env: vec![(simd::VARIABLE.into(), simd.into())],
+            simds: vec![simd.into()],
+            // Enough to see that the count matters.
+            threads: vec![1, 3],
             hang: HANG,
             ..Plan::default()
         };

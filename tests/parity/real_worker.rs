@@ -9,6 +9,7 @@ use std::time::Duration;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{CaseReport, Verdict};
 use mlx_fork::parity::{self, Plan, Report};
+use mlx_fork::simd;
 use mlx_fork::ui::Silent;
 use mlx_fork::{Error, Kind};
 
@@ -208,10 +209,8 @@ fn other_bits_on_a_further_run_are_one_red_case() {
 
 #[test]
 fn simd_that_the_processor_lacks_is_an_error_that_names_it() {
-    let have = mlx_fork::simd::available();
-    let lacked = mlx_fork::simd::NAMES
-        .iter()
-        .find(|name| !have.contains(name));
+    let have = simd::available();
+    let lacked = simd::NAMES.iter().find(|name| !have.contains(name));
     let plan = Plan {
         simds: vec![lacked.unwrap().to_string()],
         ..plan("none")
@@ -223,10 +222,7 @@ fn simd_that_the_processor_lacks_is_an_error_that_names_it() {
 
 #[test]
 fn each_simd_computes_every_case() {
-    let have: Vec<String> = mlx_fork::simd::available()
-        .into_iter()
-        .map(String::from)
-        .collect();
+    let have: Vec<String> = simd::available().into_iter().map(String::from).collect();
     let plan = Plan {
         simds: have.clone(),
         ..plan("none")

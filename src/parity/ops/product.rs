@@ -177,6 +177,7 @@ pub trait Build: Clone {
             Values::Real => self,
             Values::Dyadic => self.named("exact"),
             Values::Large => self.named("large"),
+            Values::Tiny => self.named("tiny"),
         }
     }
 

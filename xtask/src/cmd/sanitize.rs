@@ -92,8 +92,12 @@ fn print(outcomes: &[Outcome]) {
     for outcome in outcomes {
         for finding in &outcome.findings {
             println!(
-                "{} on {}, {}:\n{}\nagain: {}\n",
-                outcome.sanitizer, finding.simd, finding.case, finding.what, finding.rerun
+                "{}, {} ({}):\n{}\nagain: {}\n",
+                outcome.sanitizer,
+                finding.case,
+                finding.simd.as_deref().unwrap_or("SIMD unknown"),
+                finding.what,
+                finding.rerun
             );
         }
         table.add_row([
