@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn faults_with_a_name_come_first_and_equivalents_must_match_something() {
-        let fault = "[[fault]]\nname='lost'\nwhat='a sum is lost'\nfile='other.cpp'\n\
+        let fault = "[[fault]]\nname='lost'\nwhat='a sum is lost'\nfile='indexing.cpp'\n\
                      find='a + 2'\nwith='a'\n";
         let mutants = found(fault).unwrap();
         assert_eq!(mutants[0].name, "lost");
