@@ -24,7 +24,7 @@ constexpr int max_tile = 4;
 struct QMMArgs {
   const float* const* x; // `tile` rows as QMMKernel::prepare left them
   int tile;
-  uint32_t unscaled; // bit m: row m of x is not scaled, see QMMKernel::prepare
+  uint32_t unscaled; // bit m: what QMMKernel::prepare said false of
   const uint32_t* w; // words of the first row; each row is in one piece
   const char* scales;
   const char* biases; // null where the format has none
@@ -58,8 +58,8 @@ struct QMMKernel {
 
   /**
    * Brings a row of x into the order in which the kernel meets it, with what
-   * else it needs of it. Values may be scaled by powers of two; false if one of
-   * them is too small for that, and the row was not.
+   * else it needs of it. False if some value of x is so small, so large or no
+   * number that scales and biases can't be taken out of sums.
    */
   bool (*prepare)(const float* x, int inner, int group_size, float* out);
 

@@ -5,10 +5,17 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 #include "mlx/fused/backend/cpu/pool.h"
 
@@ -24,10 +31,21 @@ void pause() {
 #endif
 }
 
+/** The cores that this process may run on. */
+int allowed_cores() {
+#ifdef __linux__
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
+    return std::max(1, CPU_COUNT(&set));
+  }
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
 int choose_threads() {
   const char* wanted = std::getenv("MLX_FUSED_CPU_THREADS");
   if (!wanted) {
-    return std::max(1u, std::thread::hardware_concurrency());
+    return allowed_cores();
   }
   char* end;
   auto n = std::strtol(wanted, &end, 10);
@@ -43,11 +61,16 @@ int choose_threads() {
 
 class Pool {
  public:
-  Pool() {
+  /** To be called once, when nothing can destroy the pool any more. */
+  void start() {
     // They live as long as the process: nobody can tell when the last
     // evaluation was.
-    for (int i = 1; i < pool_threads(); ++i) {
-      std::thread([this] { work(); }).detach();
+    try {
+      for (int i = 1; i < pool_threads(); ++i) {
+        std::thread([this] { work(); }).detach();
+      }
+    } catch (const std::system_error&) {
+      // Those that could be started do the work.
     }
   }
 
@@ -86,6 +109,10 @@ class Pool {
       std::unique_lock<std::mutex> lock(sleep_);
       left_.wait(lock, [&] { return state_.load() == 0; });
     }
+    if (failed_.load(std::memory_order_relaxed)) {
+      failed_.store(false, std::memory_order_relaxed);
+      std::rethrow_exception(std::exchange(failure_, nullptr));
+    }
   }
 
  private:
@@ -103,7 +130,14 @@ class Pool {
         state_.fetch_and(~open);
         return;
       }
-      task_(self_, i);
+      try {
+        task_(self_, i);
+      } catch (...) {
+        if (!failed_.exchange(true)) {
+          failure_ = std::current_exception();
+        }
+        next_.store(tasks_, std::memory_order_relaxed);
+      }
     }
   }
 
@@ -163,11 +197,18 @@ class Pool {
   std::condition_variable awake_;
   std::condition_variable left_;
   std::atomic<int> sleepers_{0};
+  // The first exception of a call.
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;
   uint64_t calls_{0};
 };
 
 Pool& pool() {
-  static auto pool_ = new Pool;
+  static Pool* pool_ = [] {
+    auto p = new Pool;
+    p->start();
+    return p;
+  }();
   return *pool_;
 }
 

@@ -289,7 +289,7 @@ void PreparedRows::multiply(
 
 int64_t products_at_once(const QMM& qmm) {
   constexpr int64_t floats = 16 << 20;
-  return std::clamp<int64_t>(floats / qmm.inner(), 16, 1024);
+  return std::clamp<int64_t>(floats / std::max(1, qmm.inner()), 16, 1024);
 }
 
 } // namespace mlx::core::fused::cpu

@@ -36,10 +36,22 @@ struct Integers {
   static float factor(int j) {
     return j == per_word - 1 ? 1.0f : std::ldexp(1.0f, -bits * j);
   }
-
-  /** Below this the factors cost bits. */
-  static constexpr float smallest = 0x1p-96f;
 };
+
+/**
+ * What x may be for scales and biases to be taken out of sums, and for values
+ * to be scaled: nothing on the way becomes subnormal or infinite that would not
+ * without.
+ */
+static inline bool in_range(const float* x, int n) {
+  constexpr float smallest = 0x1p-96f, largest = 0x1p+96f;
+  bool all = true;
+  for (int i = 0; i < n; ++i) {
+    float v = std::abs(x[i]);
+    all &= (v >= smallest && v <= largest) || v == 0.0f;
+  }
+  return all;
+}
 
 struct E2M1 {
   static constexpr int bits = 4;

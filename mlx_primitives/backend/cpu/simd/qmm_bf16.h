@@ -57,9 +57,10 @@ struct BfloatSums {
   using S = Avx512;
   using F = __m512;
   using Format = typename Codes::Format;
-  using Plain = FloatSums<S, Format, false>;
+  using Plain = DequantizedSums<S, Format>;
   static constexpr int per_word = Format::per_word;
   static constexpr bool affine = Format::scaled;
+  static constexpr bool folded = true;
   static constexpr int halves = 32; // of a block of words
   static constexpr int per_half = 4;
   static constexpr int block = halves * per_half;
@@ -70,14 +71,10 @@ struct BfloatSums {
 
   /**
    * x as bfloat16, what meets value j of each half of a word together. Where
-   * that would meet subnormal numbers, in the order of PreparedRow.
+   * that can't be done, in the order of PreparedRow.
    */
   static bool make(const float* x, int inner, int group_size, float* out) {
-    bool small = false;
-    for (int i = 0; i < inner; ++i) {
-      small |= std::abs(x[i]) < Integers<4>::smallest && x[i] != 0.0f;
-    }
-    if (small) {
+    if (!in_range(x, inner)) {
       PreparedRow<S, Format>::make(x, inner, group_size, out);
       return false;
     }

@@ -20,11 +20,11 @@ struct PlainRow {
   static bool make(const float* x, int inner, int group_size, float* out) {
     std::memcpy(out, x, inner * sizeof(float));
     group_sums<S>(x, inner, group_size, out + inner);
-    return true;
+    return in_range(x, inner);
   }
 };
 
-template <typename S, int bits, int tile>
+template <typename S, int bits, int tile, bool folded>
 void qmm_runs_tile(const QMMArgs& a) {
   using F = typename S::F;
   int groups = a.inner / a.group_size;
@@ -35,11 +35,14 @@ void qmm_runs_tile(const QMMArgs& a) {
   walk_rows<S, tile>(a, [&](const Scales<S>& scales, int i, int n, F* totals) {
     const uint32_t* w = a.w + n * a.w_stride;
     const float* scale = scales.scales(i);
+    const float* bias = scales.biases(i);
     F acc[tile];
     for (int m = 0; m < tile; ++m) {
       acc[m] = S::zero();
     }
     for (int g = 0; g < groups; ++g) {
+      F s = S::set(scale[g]);
+      F b = S::set(bias[g]);
       F sum[tile];
       for (int m = 0; m < tile; ++m) {
         sum[m] = S::zero();
@@ -49,18 +52,22 @@ void qmm_runs_tile(const QMMArgs& a) {
         unrolled<run_length / S::lanes>([&](auto t) {
           constexpr int first = t * S::lanes;
           F q = S::template fields<bits, first>(w);
+          if constexpr (!folded) {
+            q = S::add(S::mul(q, s), b);
+          }
           for (int m = 0; m < tile; ++m) {
             sum[m] = S::sum(q, S::load(a.x[m] + k + first), sum[m]);
           }
         });
         w += bits;
       }
-      F s = S::set(scale[g]);
       for (int m = 0; m < tile; ++m) {
-        acc[m] = S::sum(sum[m], s, acc[m]);
+        acc[m] = folded ? S::sum(sum[m], s, acc[m]) : S::add(sum[m], acc[m]);
       }
     }
-    add_biases<S, tile>(scales.biases(i), groups, sums, acc);
+    if constexpr (folded) {
+      add_biases<S, tile>(bias, groups, sums, acc);
+    }
     for (int m = 0; m < tile; ++m) {
       totals[m] = acc[m];
     }
@@ -69,15 +76,20 @@ void qmm_runs_tile(const QMMArgs& a) {
 
 template <typename S, int bits>
 void qmm_runs(const QMMArgs& a) {
+  if (a.unscaled) {
+    one_by_one(
+        a, qmm_runs_tile<S, bits, 1, true>, qmm_runs_tile<S, bits, 1, false>);
+    return;
+  }
   switch (a.tile) {
     case 1:
-      return qmm_runs_tile<S, bits, 1>(a);
+      return qmm_runs_tile<S, bits, 1, true>(a);
     case 2:
-      return qmm_runs_tile<S, bits, 2>(a);
+      return qmm_runs_tile<S, bits, 2, true>(a);
     case 3:
-      return qmm_runs_tile<S, bits, 3>(a);
+      return qmm_runs_tile<S, bits, 3, true>(a);
     default:
-      return qmm_runs_tile<S, bits, 4>(a);
+      return qmm_runs_tile<S, bits, 4, true>(a);
   }
 }
 

@@ -60,20 +60,13 @@ struct PreparedRow {
   }
 
   static bool make(const float* x, int inner, int group_size, float* out) {
-    bool scalable = true;
+    bool scalable = in_range(x, inner);
     float factor[Format::per_word];
     for (int j = 0; j < Format::per_word; ++j) {
       factor[j] = 1.0f;
       if constexpr (Format::scaled) {
         factor[j] = Format::factor(j);
       }
-    }
-    if constexpr (Format::scaled) {
-      bool small = false;
-      for (int i = 0; i < inner; ++i) {
-        small |= std::abs(x[i]) < Format::smallest && x[i] != 0.0f;
-      }
-      scalable = !small;
     }
     for (int b = 0; b < inner; b += block) {
       int words = std::min(block, inner - b) / Format::per_word;
@@ -158,11 +151,12 @@ void walk_rows(const QMMArgs& a, Row&& row) {
 }
 
 /** Sums of products in float32 over a block of words, for x in PreparedRow. */
-template <typename S, typename Format, bool scaled>
+template <typename S, typename Format>
 struct FloatSums {
   using F = typename S::F;
   static constexpr int per_word = Format::per_word;
   static constexpr bool affine = Format::scaled;
+  static constexpr bool folded = true;
 
   static int64_t sums_at(int inner) {
     return PreparedRow<S, Format>::sums(inner);
@@ -178,7 +172,7 @@ struct FloatSums {
       F (&acc)[tile]) {
     F sum[tile];
     unrolled<per_word>([&](auto j) {
-      F q = Format::template value<S, j, scaled>(w);
+      F q = Format::template value<S, j, true>(w);
       for (int m = 0; m < tile; ++m) {
         F xm = S::load(x[m] + at * per_word + j * S::lanes);
         sum[m] = j == 0 ? S::mul(q, xm) : S::sum(q, xm, sum[m]);
@@ -187,6 +181,39 @@ struct FloatSums {
     for (int m = 0; m < tile; ++m) {
       acc[m] = S::sum(sum[m], scale, acc[m]);
     }
+  }
+};
+
+/** The same of dequantized values, for x that is not in_range. */
+template <typename S, typename Format>
+struct DequantizedSums {
+  using F = typename S::F;
+  static constexpr int per_word = Format::per_word;
+  static constexpr bool affine = Format::scaled;
+  static constexpr bool folded = false;
+
+  static int64_t sums_at(int inner) {
+    return PreparedRow<S, Format>::sums(inner);
+  }
+
+  template <int tile>
+  static void add(
+      typename S::I w,
+      F scale,
+      F bias,
+      const float* const (&x)[tile],
+      int at,
+      F (&acc)[tile]) {
+    unrolled<per_word>([&](auto j) {
+      F v = S::mul(Format::template value<S, j, false>(w), scale);
+      if constexpr (affine) {
+        v = S::add(v, bias);
+      }
+      for (int m = 0; m < tile; ++m) {
+        F xm = S::load(x[m] + at * per_word + j * S::lanes);
+        acc[m] = S::sum(v, xm, acc[m]);
+      }
+    });
   }
 };
 
@@ -212,22 +239,36 @@ void qmm_t_tile(const QMMArgs& a) {
           sums[m] = x[m] + sums_at;
           acc[m] = S::zero();
         }
+        auto add = [&](typename S::I some, int at, int n) {
+          // Beyond the row are the scales of another.
+          auto spread = [&](const float* p) {
+            F v = S::spread(p + (at >> shift), index);
+            return n == S::lanes ? v : S::first(v, n);
+          };
+          F s = spread(scale);
+          if constexpr (Sums::folded) {
+            Sums::add(some, s, x, at, acc);
+          } else {
+            F bias = S::zero();
+            if constexpr (Sums::affine) {
+              bias = spread(scales.biases(i));
+            }
+            Sums::add(some, s, bias, x, at, acc);
+          }
+        };
         int at = 0;
         for (; at + S::lanes <= words; at += S::lanes) {
           __builtin_prefetch(soon + at, 0, 2);
-          F s = S::spread(scale + (at >> shift), index);
-          Sums::add(S::words(w + at), s, x, at, acc);
+          add(S::words(w + at), at, S::lanes);
         }
         if (at < words) {
           uint32_t rest[S::lanes] = {};
           for (int l = 0; l < words - at; ++l) {
             rest[l] = w[at + l];
           }
-          // Beyond the row are the scales of another.
-          F s = S::spread(scale + (at >> shift), index);
-          Sums::add(S::words(rest), S::first(s, words - at), x, at, acc);
+          add(S::words(rest), at, words - at);
         }
-        if constexpr (Sums::affine) {
+        if constexpr (Sums::affine && Sums::folded) {
           add_biases<S, tile>(scales.biases(i), groups, sums, acc);
         }
         for (int m = 0; m < tile; ++m) {
@@ -236,22 +277,23 @@ void qmm_t_tile(const QMMArgs& a) {
       });
 }
 
+/** Takes the rows of x apart, for those that are not in_range are rare. */
+template <typename Run>
+void one_by_one(const QMMArgs& a, Run* usual, Run* plain) {
+  for (int m = 0; m < a.tile; ++m) {
+    auto one = a;
+    one.x = a.x + m;
+    one.tile = 1;
+    one.out = a.out + m * a.out_stride;
+    (a.unscaled >> m & 1 ? plain : usual)(one);
+  }
+}
+
 /** `Plain` takes the rows of x that `Sums` can't. */
 template <typename S, typename Sums, typename Plain>
 void qmm_t(const QMMArgs& a) {
   if (a.unscaled) {
-    // Rare enough to take the rows one by one.
-    for (int m = 0; m < a.tile; ++m) {
-      auto one = a;
-      one.x = a.x + m;
-      one.tile = 1;
-      one.out = a.out + m * a.out_stride;
-      if (a.unscaled >> m & 1) {
-        qmm_t_tile<S, Plain, 1>(one);
-      } else {
-        qmm_t_tile<S, Sums, 1>(one);
-      }
-    }
+    one_by_one(a, qmm_t_tile<S, Sums, 1>, qmm_t_tile<S, Plain, 1>);
     return;
   }
   switch (a.tile) {

@@ -18,8 +18,8 @@ template <typename S, typename Format>
 QMMKernel words_kernel(bool fast, bool transpose) {
   if (transpose) {
     using Row = PreparedRow<S, Format>;
-    using Sums = FloatSums<S, Format, true>;
-    using Plain = FloatSums<S, Format, false>;
+    using Sums = FloatSums<S, Format>;
+    using Plain = DequantizedSums<S, Format>;
     return {
         fast,
         1,
