@@ -10,6 +10,7 @@ use super::report::Outcome;
 use super::worker::{Form, Loaded, Message, result_file};
 use crate::error::{Doing, Error, Result, writing};
 use crate::process::{self, Command, Output, Stream};
+use crate::simd;
 use crate::ui::Ui;
 
 /// What all arms of a run share.
@@ -183,11 +184,11 @@ impl<'a> Arm<'a> {
             for (name, value) in &self.given.plan.env {
                 command = command.env(name, value);
             }
-            if let Some(simd) = self.simd {
-                command = command.env("MLX_FUSED_CPU_SIMD", simd);
+            if let Some(name) = self.simd {
+                command = command.env(simd::VARIABLE, name);
             }
             if let Some(count) = self.threads {
-                command = command.env("MLX_FUSED_CPU_THREADS", count.to_string());
+                command = command.env(simd::THREADS, count.to_string());
             }
         }
         let command = command

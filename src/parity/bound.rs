@@ -57,8 +57,8 @@ fn roundings(quant: Quant, transpose: bool, k: usize) -> [usize; 2] {
         // K products, and a bias times the sum of x for each group: K + K/group parts. That
         // sum is one of `group` parts by itself.
         (true, true) => [k + k / group + 1, k + k / group + group - 1],
-        // Nothing is folded, so products and biases may be added apart: 2·K parts.
-        (true, false) => [2 * k + 1, 2 * k],
+        // Groups lie along N, so nothing of a sum over K can be folded: s·q, + b, ·x.
+        (true, false) => [k + 2, k + 1],
     }
 }
 

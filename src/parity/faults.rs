@@ -3,7 +3,7 @@
 //! faults in what it reads are made in its inputs. Tests only.
 
 use super::case::Case;
-use super::float::Float;
+use super::float::{Float, pow2};
 use super::judge::Judgement;
 use super::ops::catalogue;
 use super::quant::{Quant, Weights};
@@ -13,6 +13,10 @@ const B4G64: Quant = Quant::Affine { bits: 4, group: 64 };
 const EXACT: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/exact";
 const REAL: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/qwen3/t1";
 const REAL_F16: &str = "gather_qmm_swiglu/affine-b4-g64/f16/qwen3/t1";
+const TINY: &str = "gather_qmm_swiglu/affine-b4-g64/f32/tiny";
+const TINY_EXACT: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/tiny/exact";
+const NOT_FINITE: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/not-finite/exact";
+const GROUPED: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/t9-grouped/exact";
 const COMBINE: &str = "gather_qmm_downproj_combine/affine-b4-g64/f32/no_fma-wf32/exact/wide";
 const COMBINE_BF16: &str = "gather_qmm_downproj_combine/affine-b4-g64/bf16/exact-wf32/exact";
 
@@ -214,6 +218,63 @@ fn faults_of_reading_are_rejected() {
     ] {
         assert!(judged.wrong > 0, "{what}");
     }
+}
+
+/// Changes each activation.
+fn each_x(inputs: &mut Tensors, mut change: impl FnMut(usize, f64) -> f64) {
+    let x = inputs.get_mut("x").unwrap();
+    let float = x.dtype.float().unwrap();
+    let values: Vec<f64> = x
+        .floats()
+        .into_iter()
+        .enumerate()
+        .map(|(place, v)| float.round(change(place, v)))
+        .collect();
+    *x = Tensor::of_floats(float, &x.shape, &values);
+}
+
+#[test]
+fn bits_that_are_lost_below_the_normal_range_are_rejected() {
+    for name in [TINY, TINY_EXACT] {
+        // The values of the highest nibbles but one, scaled as a mask in place asks for.
+        let scaled = from_other_inputs(name, |inputs| {
+            each_x(inputs, |place, v| match place % 8 {
+                6 => Float::F32.round(v * pow2(-24)) * pow2(24),
+                _ => v,
+            });
+        });
+        assert!(scaled.wrong > 0, "{name}");
+    }
+    let flushed = from_other_inputs(TINY_EXACT, |inputs| {
+        each_x(inputs, |_, v| if v.abs() < pow2(-126) { 0.0 } else { v });
+    });
+    assert!(flushed.wrong > 0);
+}
+
+#[test]
+fn a_row_that_is_not_finite_must_be_so_alone() {
+    let tamed = from_other_inputs(NOT_FINITE, |inputs| {
+        each_x(inputs, |_, v| if v.is_finite() { v } else { 0.0 });
+    });
+    let leaked = from_other_inputs(NOT_FINITE, |inputs| {
+        let row = inputs["x"].len() / 7;
+        each_x(
+            inputs,
+            |place, v| if place == 5 * row { f64::NAN } else { v },
+        );
+    });
+    for judged in [tamed, leaked] {
+        assert!(judged.wrong > 0 && judged.part_of_bound.is_infinite());
+    }
+}
+
+#[test]
+fn a_token_in_the_place_of_another_of_its_group_is_rejected() {
+    let exchanged = from_other_inputs(GROUPED, |inputs| {
+        let x = inputs["x"].take(&[0, 1, 2, 3, 5, 4, 6, 7, 8]);
+        inputs.insert("x", x);
+    });
+    assert!(exchanged.wrong > 0);
 }
 
 #[test]

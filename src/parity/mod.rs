@@ -3,7 +3,7 @@
 //!
 //! From the bottom up: `float`, `tensor`, `random` (numbers and bytes); `quant`, `dot`,
 //! `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
-//! `inputs`, `twist`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
+//! `inputs`, `indices`, `twist`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
 //! `arm` (workers and what comes of them), `verdict`, `run`, `report` (all of it together). The oracle shares nothing with MLX or our kernels.
 
 mod arm;
@@ -16,6 +16,7 @@ pub mod engine;
 #[cfg(test)]
 mod faults;
 pub mod float;
+pub mod indices;
 pub mod inputs;
 pub mod judge;
 pub mod ops;

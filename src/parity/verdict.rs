@@ -8,6 +8,7 @@ use super::judge::{self, Expected};
 use super::report::{CaseReport, Outcome, SideReport, Verdict};
 use super::tensor::Tensor;
 use super::worker::{Answer, Form, Loaded};
+use crate::simd;
 
 /// What came of a case in one arm.
 pub(super) struct Computed {
@@ -157,7 +158,7 @@ fn differs(
     other: &Computed,
 ) -> Option<String> {
     let threads = threads.map_or_else(|| "?".into(), |threads| threads.to_string());
-    let with = format!("fork: with MLX_FUSED_CPU_THREADS={count}");
+    let with = format!("fork: with {}={count}", simd::THREADS);
     let (Outcome::Done(own), answer) = (&own.outcome, &other.outcome) else {
         return None;
     };

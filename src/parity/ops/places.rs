@@ -1,7 +1,7 @@
 //! Indices of a case: what to make, where they point, and their broadcasting as `gather_qmm`
 //! does it.
 
-use crate::parity::inputs::{Indices, valid};
+use crate::parity::indices::{Indices, valid};
 use crate::parity::tensor::{Dtype, Tensor};
 
 /// An index tensor to make.

@@ -4,7 +4,8 @@
 use super::shapes::{Storage, is_fast};
 use crate::parity::case::Wanted;
 use crate::parity::float::Float;
-use crate::parity::inputs::{Indices, Matrix, Values};
+use crate::parity::indices::Indices;
+use crate::parity::inputs::{Matrix, Values};
 use crate::parity::inputs::{activation_exponent, activations, quantized};
 use crate::parity::quant::{Quant, Weights};
 use crate::parity::random::Stream;

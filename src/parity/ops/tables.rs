@@ -3,7 +3,8 @@
 use super::product::{Build, Ways};
 use super::shapes::{B4G64, FLOATS, fast_quants, quants};
 use crate::parity::float::Float;
-use crate::parity::inputs::{Indices, Values};
+use crate::parity::indices::Indices;
+use crate::parity::inputs::Values;
 use crate::parity::quant::Quant;
 use crate::parity::twist::Twist;
 

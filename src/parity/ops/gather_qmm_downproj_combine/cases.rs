@@ -7,7 +7,8 @@ use super::Combine;
 use crate::parity::case::Case;
 use crate::parity::combine::Accumulate;
 use crate::parity::float::Float;
-use crate::parity::inputs::{Indices, Values};
+use crate::parity::indices::Indices;
+use crate::parity::inputs::Values;
 use crate::parity::quant::Quant;
 use crate::parity::tensor::Dtype;
 

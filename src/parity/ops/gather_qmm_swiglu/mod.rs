@@ -14,7 +14,7 @@ use crate::parity::chain::{Activation, gated};
 use crate::parity::dot::dots;
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
 use crate::parity::float::Float;
-use crate::parity::inputs::{Indices, indices};
+use crate::parity::indices::{Indices, indices};
 use crate::parity::judge::Expected;
 use crate::parity::quant::Quant;
 use crate::parity::tensor::{Dtype, Tensor, Tensors};
