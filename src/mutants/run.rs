@@ -93,6 +93,9 @@ pub fn run(bench: Bench, selection: &Selection, ui: &dyn Ui) -> Result<Report> {
             last = Some(&mutant.file);
             let known = killers.entry(&mutant.file).or_default();
             let row = stand.judge(mutant, known)?;
+            if row.verdict == Verdict::Survived {
+                ui.note(&format!("{}: SURVIVED", mutant.name));
+            }
             if let Verdict::Caught { by, .. } = &row.verdict {
                 ui.note(&format!("{}: caught by {by}", mutant.name));
                 known.retain(|other| other != by);
@@ -143,8 +146,8 @@ impl<'a> Stand<'a> {
             filter: bench.cases.map(String::from),
             stock: false,
             simds: vec![simd.into()],
-            // Enough to see that the count matters.
-            threads: vec![1, 3],
+            // One other than most machines have: enough to see that the count matters.
+            threads: vec![3],
             hang: HANG,
             ..Plan::default()
         };

@@ -16,8 +16,6 @@ pub enum Values {
     Dyadic,
     /// Exact partial sums; dots with a deviation of about 30, where activations saturate.
     Large,
-    /// Exact partial sums of activations so small that scaling them down would cost bits.
-    Tiny,
 }
 
 impl Values {
@@ -206,10 +204,6 @@ fn weight_deviation(quant: Quant, scales: Float, k: usize, values: Values) -> f6
 /// The power of two by which [`activations`] multiplies numbers up to 4: exactly a power, so
 /// that integers keep their exactness.
 pub fn activation_exponent(k: usize, (quant, scales, values): (Quant, Float, Values)) -> i32 {
-    if values == Values::Tiny {
-        // The least normal float32.
-        return -126;
-    }
     let spread = (k as f64).sqrt() * weight_deviation(quant, scales, k, values);
     let unit = if values.dyadic() { 1.6 } else { 1.0 };
     (values.deviation() / (spread * unit)).log2().round() as i32

@@ -178,7 +178,6 @@ pub trait Build: Clone {
             Values::Real => self,
             Values::Dyadic => self.named("exact"),
             Values::Large => self.named("large"),
-            Values::Tiny => self.named("tiny"),
         }
     }
 
