@@ -2,6 +2,8 @@
 
 #[path = "common/machine.rs"]
 mod machine;
+#[path = "common/mounted.rs"]
+mod mounted;
 #[path = "common/cmake_upstream.rs"]
 mod upstream;
 
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mlx_fork::Kind;
 use mlx_fork::build::{Against, LauncherChoice, c_api, extension};
 use mlx_fork::ui::{Silent, Ui};
+use mounted::Mounted;
 use upstream::Bench;
 
 /// A folder of its own, the bench in it, and both sides built once.
@@ -432,50 +435,6 @@ fn a_file_size_limit_is_explained_and_the_next_run_converges() {
     assert!(said.contains("ulimit -f"), "{said}");
     bench.run(&Silent).unwrap();
     assert!(bench.run(&Silent).unwrap().iter().all(|build| build.fresh));
-}
-
-/// A small file system of its own; `None` where this user may not mount one.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn at(path: &Path, size: &str) -> Option<Self> {
-        std::fs::create_dir_all(path).unwrap();
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(path)
-            .output()
-            .ok()?;
-        mount.status.success().then(|| Mounted(path.to_path_buf()))
-    }
-
-    fn remount(&self, options: &str) {
-        let remounted = || {
-            let status = std::process::Command::new("mount")
-                .args(["-o", &format!("remount,{options}")])
-                .arg(&self.0)
-                .status();
-            status.unwrap().success()
-        };
-        // A child of another test holds a file of it between fork and exec.
-        let tries = (0..50).any(|_| {
-            let done = remounted();
-            if !done {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            done
-        });
-        assert!(tries, "remount,{options}");
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        // Lazily: children of tests that run beside this one may hold a file of it.
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(&self.0)
-            .status();
-    }
 }
 
 #[test]

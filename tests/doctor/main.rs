@@ -2,7 +2,8 @@
 //! thing broken on purpose is reported with the command that mends it. Tools are broken by
 //! programs that fail; nothing here stands in for a tool that works.
 
-#[path = "common/machine.rs"]
+mod emulation;
+#[path = "../common/machine.rs"]
 mod machine;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,7 +12,6 @@ use std::time::Instant;
 
 use mlx_fork::Kind;
 use mlx_fork::build::doctor::{self, Fitness, Report, Row};
-use mlx_fork::build::emulation::Emulation;
 use mlx_fork::build::system::{Manager, System};
 use mlx_fork::build::tools;
 use mlx_fork::build::{LauncherChoice, Options, declared, install, python, third_party, venv};
@@ -295,39 +295,6 @@ fn a_missing_launcher_is_optional() {
     assert!(launcher.mend.as_deref().unwrap().ends_with(" ccache"));
     let fit = |report: &Report, what| row(report, what).fitness == Fitness::Fit;
     assert!(fit(&report, "cmake") && !fit(&report, "launcher"));
-}
-
-#[test]
-fn an_emulated_processor_is_optional_and_its_compiler_must_compile() {
-    if !Emulation::WANTED {
-        return;
-    }
-    let machine = Machine::bare();
-    let report = machine.examine();
-    for (what, package) in [
-        ("AArch64 compiler", "g++-aarch64-linux-gnu"),
-        ("qemu", "qemu-user"),
-    ] {
-        let row = row(&report, what);
-        assert_eq!(row.fitness, Fitness::OptionalLacking, "{row:#?}");
-        assert!(row.mend.as_deref().unwrap().ends_with(package), "{row:#?}");
-    }
-    let error = Emulation::find(&machine.system).unwrap_err();
-    let hints = error.hints().join("\n");
-    assert!(hints.contains("g++-aarch64-linux-gnu"), "{hints}");
-    assert!(hints.contains("qemu-user"), "{hints}");
-    machine.broken(
-        "aarch64-linux-gnu-g++",
-        "12.2.0",
-        "echo 'ld: error: cannot find -lc' >&2; exit 1",
-    );
-    machine.broken("qemu-aarch64", "7.2.0", "exit 1");
-    let report = machine.examine();
-    let compiler = row(&report, "AArch64 compiler");
-    assert_eq!(compiler.fitness, Fitness::OptionalLacking);
-    assert!(compiler.note.contains("cannot find -lc"), "{compiler:#?}");
-    // Without a program it has nothing to run, and is not blamed.
-    assert_eq!(row(&report, "qemu").fitness, Fitness::Fit);
 }
 
 #[test]
