@@ -298,6 +298,15 @@ fn the_list_has_the_cases_that_would_be_measured() {
 }
 
 #[test]
+fn a_plot_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let output = xtask_bench(&["--case", "qwen3/t1", "--svg", "/nowhere/plot.svg"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(said.contains("writing /nowhere/plot.svg"), "{said}");
+    assert!(!said.contains("1/9"), "{said}");
+}
+
+#[test]
 fn the_builds_are_measured_and_their_report_is_json_and_a_plot() {
     let folder = tempfile::tempdir().unwrap();
     let plot = folder.path().join("plot.svg");

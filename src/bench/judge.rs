@@ -42,7 +42,8 @@ pub struct Samples {
 /// What they say.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Judgement {
-    /// Stock's median divided by the fork's: how many times faster the fork is.
+    /// Stock's median divided by the fork's: how many times faster the fork is. The interval's
+    /// ends are NaN (null in JSON) where stock has a single sample.
     pub ratio: Estimate,
     /// The fork's second process against its first; 1 but for noise.
     pub drift: Estimate,
@@ -57,12 +58,14 @@ pub struct Judgement {
 pub fn judge(samples: &Samples, stream: impl Fn(&str) -> Stream) -> Judgement {
     let drift = stats::ratio(&samples.again, &samples.fork, stream("a/a"));
     let floor = drift.high.max(1.0 / drift.low);
-    let ratio = stats::ratio(&samples.stock, &samples.fork, stream("ratio"));
+    let mut ratio = stats::ratio(&samples.stock, &samples.fork, stream("ratio"));
     let mut reach = (ratio.low, ratio.high);
     if samples.stock.len() == 1 {
         let middle = stats::median(&samples.fork);
         reach.0 *= quantile(&samples.fork, 0.025) / middle;
         reach.1 *= quantile(&samples.fork, 0.975) / middle;
+        // One sample says nothing of stock's spread: no interval may be shown.
+        (ratio.low, ratio.high) = (f64::NAN, f64::NAN);
     }
     // Written so that a NaN is no difference.
     let verdict = if reach.0 > floor {

@@ -187,7 +187,7 @@ impl Axis {
         let numbers = report.cases.iter().filter_map(|case| case.numbers.as_ref());
         let (low, high) = numbers.fold((1.0f64, 1.0f64), |(low, high), n| {
             let e = value(n);
-            (low.min(e.low), high.max(e.high))
+            (low.min(e.low).min(e.value), high.max(e.high).max(e.value))
         });
         Axis {
             low: low / 1.15,
@@ -287,7 +287,16 @@ impl Panel {
             );
             numbers.judgement.verdict == super::judge::Verdict::NoDifference
         });
-        let (low, x, high) = (self.x(e.low), self.x(e.value), self.x(e.high));
+        let x = self.x(e.value);
+        // Without an interval there is a point.
+        let (low, high, ends) = match e.low.is_nan() {
+            true => (x, x, String::new()),
+            false => (
+                self.x(e.low),
+                self.x(e.high),
+                format!(" [{}, {}]", short(e.low), short(e.high)),
+            ),
+        };
         let _ = writeln!(
             out,
             "<g stroke=\"{colour}\"><title>{}</title>\
@@ -295,12 +304,10 @@ impl Panel {
              stroke-width=\"2\"/><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.6\" \
              stroke-width=\"1.5\" fill=\"{}\"/></g>",
             escaped(&format!(
-                "{}: {}{} [{}, {}]",
+                "{}: {}{}{ends}",
                 case.name,
                 short(e.value),
                 band.unit,
-                short(e.low),
-                short(e.high)
             )),
             if hollow { "#fff" } else { colour },
         );

@@ -89,6 +89,12 @@ impl Bench {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(file) = &self.svg {
+            // Minutes of measuring are not to end with a path that can't be written.
+            let mut options = std::fs::OpenOptions::new();
+            options.create(true).append(true);
+            options.open(file).doing(writing(file))?;
+        }
         let worker = std::env::current_exe().doing(|| "finding this program".into())?;
         let terminal = Terminal::new();
         let report = bench::run(&layout, &plan, &worker, &terminal)?;
