@@ -194,10 +194,20 @@ impl<'a> Stand<'a> {
             ..self.plan.clone()
         };
         let Bench { layout, worker, .. } = self.bench;
-        let verdict = match parity::run(layout, &plan, worker, &Silent) {
+        let run = || parity::run(layout, &plan, worker, &Silent);
+        let unloadable = |error: &Error| error.kind() == Kind::Environment;
+        let report = match run() {
+            // Either the library can't be loaded, or the machine has a trouble that is not the
+            // mutant's: then a sound library fails too, or this one does not twice.
+            Err(error) if unloadable(&error) => {
+                self.check_sound(&self.order[0])?;
+                run()
+            }
+            report => report,
+        };
+        let verdict = match report {
             Ok(report) => verdict(&report, killers),
-            // The worker ended before its first case: the library can't be loaded.
-            Err(error) if error.kind() == Kind::Environment => Verdict::Caught {
+            Err(error) if unloadable(&error) => Verdict::Caught {
                 by: LOADING.into(),
                 how: error.what().into(),
             },
@@ -215,6 +225,10 @@ impl<'a> Stand<'a> {
         if !self.passes.borrow_mut().insert(case.into()) {
             return Ok(());
         }
+        self.check_sound(case)
+    }
+
+    fn check_sound(&self, case: &str) -> Result<()> {
         let plan = Plan {
             library: Some(self.sound.library()),
             filter: Some(case.into()),
