@@ -24,7 +24,9 @@ pub fn available() -> Vec<&'static str> {
             && is_x86_feature_detected!("avx512dq");
         paths.extend(avx2.then_some("avx2"));
         let avx512 = avx2 && avx512;
-        let bf16 = avx512 && is_x86_feature_detected!("avx512bf16");
+        let bf16 = avx512
+            && is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx512vnni");
         paths.extend(avx512.then_some("avx512"));
         paths.extend(bf16.then_some("avx512_bf16"));
     }
@@ -42,7 +44,7 @@ pub fn general() -> &'static str {
 }
 
 /// True where the kernels of path `base` are a part of those of `path`: AVX512_BF16's take
-/// AVX-512's for all but one type.
+/// AVX-512's for all but 4-bit values and 16-bit floats.
 pub fn includes(path: &str, base: &str) -> bool {
     path == base || (path == "avx512_bf16" && base == "avx512")
 }
@@ -57,7 +59,7 @@ pub fn of_source(file: &str) -> Option<&'static str> {
         "neon" => Some("neon"),
         "avx2" => Some("avx2"),
         "avx512" => Some("avx512"),
-        "avx512_bf16" | "qmm_bf16" => Some("avx512_bf16"),
+        "avx512_bf16" | "qmm_bf16" | "qmm_vnni" => Some("avx512_bf16"),
         _ => None,
     }
 }

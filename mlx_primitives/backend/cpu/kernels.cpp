@@ -32,7 +32,9 @@ bool has_avx512() {
 
 bool has_avx512_bf16() {
 #if defined(__GNUC__) && defined(__x86_64__)
-  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+  // No processor has the first without the second.
+  return has_avx512() && __builtin_cpu_supports("avx512bf16") &&
+      __builtin_cpu_supports("avx512vnni");
 #else
   return false;
 #endif

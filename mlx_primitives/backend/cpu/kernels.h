@@ -24,7 +24,7 @@ constexpr int max_tile = 4;
 struct QMMArgs {
   const float* const* x; // `tile` rows as QMMKernel::prepare left them
   int tile;
-  uint32_t unscaled; // bit m: what QMMKernel::prepare said false of
+  uint32_t out_of_range; // bit m: what QMMKernel::prepare said false of
   const uint32_t* w; // words of the first row; each row is in one piece
   const char* scales;
   const char* biases; // null where the format has none

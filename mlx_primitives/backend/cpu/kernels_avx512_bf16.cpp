@@ -15,16 +15,18 @@
 #include <immintrin.h>
 
 #ifdef __clang__
-#pragma clang attribute push(                                               \
-    __attribute__((                                                         \
-        target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c"))), \
+#pragma clang attribute push(                                                   \
+    __attribute__((target(                                                      \
+        "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c"))), \
     apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,f16c")
+#pragma GCC target( \
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")
 #endif
 
 #include "mlx/fused/backend/cpu/simd/qmm_bf16.h"
+#include "mlx/fused/backend/cpu/simd/qmm_vnni.h"
 
 namespace mlx::core::fused::cpu {
 
@@ -37,7 +39,19 @@ QMMKernel bfloat_kernel() {
       avx512_kernels()->qmm(4, !Codes::Format::scaled, true, Stored::F32);
   using Sums = simd::BfloatSums<Codes>;
   kernel.prepare = Sums::make;
-  kernel.run = simd::qmm_t<simd::Avx512, Sums, typename Sums::Plain>;
+  kernel.run = simd::qmm_t<
+      simd::Avx512,
+      Sums,
+      simd::qmm_t_tile<simd::Avx512, typename Sums::Plain, 1>>;
+  return kernel;
+}
+
+QMMKernel integer_kernel() {
+  auto kernel = avx512_kernels()->qmm(4, false, true, Stored::F32);
+  using Sums = simd::IntegerSums;
+  kernel.prepared = Sums::size;
+  kernel.prepare = Sums::make;
+  kernel.run = simd::qmm_t<simd::Avx512, Sums, Sums::plain>;
   return kernel;
 }
 
@@ -45,6 +59,9 @@ QMMKernel qmm(int bits, bool fp, bool transpose, Stored x) {
   if (bits == 4 && transpose && x == Stored::BF16) {
     return fp ? bfloat_kernel<simd::E2M1Codes>()
               : bfloat_kernel<simd::IntegerCodes>();
+  }
+  if (bits == 4 && !fp && transpose && x == Stored::F16) {
+    return integer_kernel();
   }
   return avx512_kernels()->qmm(bits, fp, transpose, x);
 }

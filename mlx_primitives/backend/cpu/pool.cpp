@@ -12,8 +12,10 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #ifdef __linux__
+#include <pthread.h>
 #include <sched.h>
 #endif
 
@@ -59,6 +61,47 @@ int choose_threads() {
   return static_cast<int>(n);
 }
 
+/**
+ * Keeps threads off the core that the caller of a parallel_for runs on. A
+ * thread that is woken when all cores look busy, with the caller's own client
+ * about to sleep, is often put behind the caller and stays there for the whole
+ * call, while another core idles.
+ */
+class Apart {
+ public:
+#ifdef __linux__
+  void add(std::thread& thread) {
+    threads_.push_back(thread.native_handle());
+  }
+
+  void from_caller() {
+    int core = sched_getcpu();
+    if (core == core_) {
+      return;
+    }
+    core_ = core;
+    cpu_set_t set;
+    if (core < 0 || sched_getaffinity(0, sizeof(set), &set) != 0) {
+      return;
+    }
+    if (CPU_COUNT(&set) > 1) {
+      CPU_CLR(core, &set);
+    }
+    for (auto thread : threads_) {
+      // If that can't be done, they are where the system puts them.
+      pthread_setaffinity_np(thread, sizeof(set), &set);
+    }
+  }
+
+ private:
+  std::vector<pthread_t> threads_;
+  int core_{-1};
+#else
+  void add(std::thread&) {}
+  void from_caller() {}
+#endif
+};
+
 class Pool {
  public:
   /** To be called once, when nothing can destroy the pool any more. */
@@ -67,7 +110,9 @@ class Pool {
     // evaluation was.
     try {
       for (int i = 1; i < pool_threads(); ++i) {
-        std::thread([this] { work(); }).detach();
+        std::thread thread([this] { work(); });
+        apart_.add(thread);
+        thread.detach();
       }
     } catch (const std::system_error&) {
       // Those that could be started do the work.
@@ -90,6 +135,7 @@ class Pool {
       }
       return;
     }
+    apart_.from_caller();
     task_ = task;
     self_ = self;
     tasks_ = tasks;
@@ -173,8 +219,12 @@ class Pool {
           until = std::chrono::steady_clock::now() + patience;
         }
         pause();
-        if (spins % 64 == 0 && std::chrono::steady_clock::now() > until) {
-          break;
+        if (spins % 64 == 0) {
+          if (std::chrono::steady_clock::now() > until) {
+            break;
+          }
+          // To a caller that was put behind us.
+          std::this_thread::yield();
         }
       }
       std::unique_lock<std::mutex> lock(sleep_);
@@ -188,6 +238,7 @@ class Pool {
   }
 
   std::mutex caller_;
+  Apart apart_;
   void (*task_)(void*, int64_t);
   void* self_;
   int64_t tasks_;

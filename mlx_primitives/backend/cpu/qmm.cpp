@@ -235,12 +235,12 @@ PreparedRows::PreparedRows(
   }
   row_size_ = (row_size_ + 15) / 16 * 16;
   rows_.resize(rows.size() * row_size_);
-  scaled_.resize(rows.size());
+  in_range_.resize(rows.size());
   parallel_for(rows.size(), [&](int64_t i) {
     thread_local AlignedFloats buffer;
     auto row = buffer.resize(qmm.inner_);
     x.load(rows[i], row);
-    scaled_[i] = qmm.kernel_.prepare(
+    in_range_[i] = qmm.kernel_.prepare(
         row, qmm.inner_, qmm.q_.group_size, rows_.data() + i * row_size_);
   });
 }
@@ -257,11 +257,11 @@ void PreparedRows::multiply(
   thread_local std::vector<char> copy;
   const float* x[max_tile];
   QMMArgs args;
-  args.unscaled = 0;
+  args.out_of_range = 0;
   for (int m = 0; m < tile.size; ++m) {
     auto slot = slots_[tile.first + m];
     x[m] = rows_.data() + slot * row_size_;
-    args.unscaled |= static_cast<uint32_t>(!scaled_[slot]) << m;
+    args.out_of_range |= static_cast<uint32_t>(!in_range_[slot]) << m;
   }
   args.x = x;
   args.tile = tile.size;

@@ -206,7 +206,7 @@ class PreparedRows {
   std::vector<Product> products_;
   std::vector<Tile> tiles_;
   std::vector<int64_t> slots_; // of each product, its prepared row
-  std::vector<char> scaled_;
+  std::vector<char> in_range_; // what `prepare` said of each
   AlignedFloats rows_;
   int64_t row_size_;
 };

@@ -56,7 +56,7 @@ Matrix::Matrix(
   type = !f.fp        ? any[random.between(0, 2)]
       : f.group == 16 ? Stored::E4M3
                       : Stored::E8M0;
-  x_type = random.between(0, 1) ? Stored::BF16 : Stored::F32;
+  x_type = any[random.between(0, 2)];
   // Half of the matrices have gaps between their rows.
   int gap = random.between(0, 1);
   w_stride = words() + 3 * gap;
@@ -181,11 +181,11 @@ std::vector<float> Multiplier::run(
   trespass_.clear();
 
   const float* prepared[4];
-  uint32_t unscaled = 0;
+  uint32_t out_of_range = 0;
   for (int r = 0; r < tile; ++r) {
     auto p = rows_[r].place<float>(kernel.prepared(m.inner(), group), fill);
     if (!kernel.prepare(x_.copy(x[r]), m.inner(), group, p)) {
-      unscaled |= 1u << r;
+      out_of_range |= 1u << r;
     }
     prepared[r] = p;
   }
@@ -219,7 +219,7 @@ std::vector<float> Multiplier::run(
   QMMArgs args{};
   args.x = prepared;
   args.tile = tile;
-  args.unscaled = unscaled;
+  args.out_of_range = out_of_range;
   args.w = w_copy;
   args.scales = scales;
   args.biases = biases;

@@ -37,6 +37,7 @@ multiply(const Matrix& m, const std::vector<double>& w, const Rows& x) {
 
 Rows draw_rows(int tile, const Matrix& m, Draw draw, Random& random) {
   int inner = m.inner();
+  bool half = m.x_type == Stored::F16;
   Rows x(tile, std::vector<float>(inner));
   for (int r = 0; r < tile; ++r) {
     for (auto& v : x[r]) {
@@ -44,11 +45,15 @@ Rows draw_rows(int tile, const Matrix& m, Draw draw, Random& random) {
                              : random.between(-4, 4);
       if (draw == Draw::Exact && r == 1) {
         // Too small to be scaled; its sums are as exact.
-        v *= 0x1p-140f;
+        v *= half ? 0x1p-24f : 0x1p-140f;
+      }
+      if (draw == Draw::Exact && r == 3) {
+        // Too large for kernels that take float16 for integers.
+        v *= 32;
       }
     }
     if (draw == Draw::Real && r == 2) {
-      x[r][inner / 2] = m.x_value(1e-35);
+      x[r][inner / 2] = m.x_value(half ? 1e4 : 1e-35);
     }
   }
   return x;

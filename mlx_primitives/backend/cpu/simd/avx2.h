@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 
+#include "mlx/fused/backend/cpu/simd/e2m1.h"
 #include "mlx/fused/backend/cpu/simd/fields.h"
 
 namespace mlx::core::fused::cpu::simd {
@@ -14,6 +15,8 @@ namespace mlx::core::fused::cpu::simd {
 struct Avx2 {
   static constexpr const char* name = "avx2";
   static constexpr int lanes = 8;
+  /** Whether two rows of a matrix gain by sharing what they load of x. */
+  static constexpr bool in_pairs = false;
   using F = __m256;
   using I = __m256i;
   using Index = __m256i;
@@ -26,6 +29,10 @@ struct Avx2 {
   }
   static F load(const float* p) {
     return _mm256_loadu_ps(p);
+  }
+  /** Makes one load of what is used several times. */
+  static void keep(F& v) {
+    asm("" : "+x"(v));
   }
   static void store(float* p, F v) {
     _mm256_storeu_ps(p, v);
@@ -68,6 +75,12 @@ struct Avx2 {
 
   static I words(const uint32_t* p) {
     return _mm256_loadu_si256((const __m256i*)p);
+  }
+  /** The first n words, zeros after them; n < lanes. */
+  static I words(const uint32_t* p, int n) {
+    const I index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_epi32(
+        (const int*)p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), index));
   }
   static I and_(I a, uint32_t mask) {
     return _mm256_and_si256(a, bits(mask));
@@ -137,8 +150,7 @@ struct Avx2 {
   /** The value that nibble j of each word stands for in e2m1. */
   template <int j>
   static F e2m1(I w) {
-    const F table =
-        _mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f);
+    const F table = load(e2m1_values);
     I sign = and_(left<28 - 4 * j>(w), 0x80000000);
     return or_(
         _mm256_permutevar8x32_ps(table, right<4 * j>(w)), as_float(sign));

@@ -7,6 +7,7 @@
 
 #include <immintrin.h>
 
+#include "mlx/fused/backend/cpu/simd/e2m1.h"
 #include "mlx/fused/backend/cpu/simd/fields.h"
 
 namespace mlx::core::fused::cpu::simd {
@@ -14,6 +15,8 @@ namespace mlx::core::fused::cpu::simd {
 struct Avx512 {
   static constexpr const char* name = "avx512";
   static constexpr int lanes = 16;
+  /** Whether two rows of a matrix gain by sharing what they load of x. */
+  static constexpr bool in_pairs = true;
   using F = __m512;
   using I = __m512i;
   using Index = __m512i;
@@ -26,6 +29,10 @@ struct Avx512 {
   }
   static F load(const float* p) {
     return _mm512_loadu_ps(p);
+  }
+  /** Makes one load of what is used several times. */
+  static void keep(F& v) {
+    asm("" : "+v"(v));
   }
   static void store(float* p, F v) {
     _mm512_storeu_ps(p, v);
@@ -69,6 +76,10 @@ struct Avx512 {
 
   static I words(const uint32_t* p) {
     return _mm512_loadu_si512(p);
+  }
+  /** The first n words, zeros after them; n < lanes. */
+  static I words(const uint32_t* p, int n) {
+    return _mm512_maskz_loadu_epi32((1u << n) - 1, p);
   }
   static I and_(I a, uint32_t mask) {
     return _mm512_and_si512(a, bits(mask));
@@ -137,23 +148,7 @@ struct Avx512 {
   /** The value that nibble j of each word stands for in e2m1. */
   template <int j>
   static F e2m1(I w) {
-    const F table = _mm512_setr_ps(
-        0.0f,
-        0.5f,
-        1.0f,
-        1.5f,
-        2.0f,
-        3.0f,
-        4.0f,
-        6.0f,
-        -0.0f,
-        -0.5f,
-        -1.0f,
-        -1.5f,
-        -2.0f,
-        -3.0f,
-        -4.0f,
-        -6.0f);
+    const F table = load(e2m1_values);
     return _mm512_permutexvar_ps(right<4 * j>(w), table);
   }
 

@@ -44,6 +44,8 @@ constexpr NeonFields<bits, first> neon_fields = NeonFields<bits, first>::make();
 struct Neon {
   static constexpr const char* name = "neon";
   static constexpr int lanes = 4;
+  /** Whether two rows of a matrix gain by sharing what they load of x. */
+  static constexpr bool in_pairs = false;
   using F = float32x4_t;
   using I = uint32x4_t;
   using Index = uint8x16_t; // of bytes
@@ -56,6 +58,10 @@ struct Neon {
   }
   static F load(const float* p) {
     return vld1q_f32(p);
+  }
+  /** Makes one load of what is used several times. */
+  static void keep(F& v) {
+    asm("" : "+w"(v));
   }
   static void store(float* p, F v) {
     vst1q_f32(p, v);
@@ -98,6 +104,14 @@ struct Neon {
 
   static I words(const uint32_t* p) {
     return vld1q_u32(p);
+  }
+  /** The first n words, zeros after them; n < lanes. */
+  static I words(const uint32_t* p, int n) {
+    uint32_t some[lanes] = {};
+    for (int l = 0; l < n; ++l) {
+      some[l] = p[l];
+    }
+    return words(some);
   }
   static I and_(I a, uint32_t mask) {
     return vandq_u32(a, bits(mask));

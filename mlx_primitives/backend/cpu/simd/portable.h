@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "mlx/fused/backend/cpu/simd/e2m1.h"
 #include "mlx/fused/backend/cpu/simd/fields.h"
 #include "mlx/types/half_types.h"
 
@@ -18,6 +19,8 @@ namespace mlx::core::fused::cpu::simd {
 struct Portable {
   static constexpr const char* name = "portable";
   static constexpr int lanes = 8;
+  /** Whether two rows of a matrix gain by sharing what they load of x. */
+  static constexpr bool in_pairs = false;
 
   struct F {
     float v[lanes];
@@ -47,6 +50,7 @@ struct Portable {
     std::memcpy(&out, p, sizeof(out));
     return out;
   }
+  static void keep(F&) {}
   static void store(float* p, F v) {
     std::memcpy(p, &v, sizeof(v));
   }
@@ -104,6 +108,10 @@ struct Portable {
     I out;
     std::memcpy(&out, p, sizeof(out));
     return out;
+  }
+  /** The first n words, zeros after them; n < lanes. */
+  static I words(const uint32_t* p, int n) {
+    return each<I>([&](int l) { return l < n ? p[l] : 0; });
   }
   static I and_(I a, uint32_t mask) {
     return each<I>([&](int l) { return a.v[l] & mask; });
@@ -176,24 +184,8 @@ struct Portable {
   /** The value that nibble j of each word stands for in e2m1. */
   template <int j>
   static F e2m1(I w) {
-    static constexpr float table[16] = {
-        0.0f,
-        0.5f,
-        1.0f,
-        1.5f,
-        2.0f,
-        3.0f,
-        4.0f,
-        6.0f,
-        -0.0f,
-        -0.5f,
-        -1.0f,
-        -1.5f,
-        -2.0f,
-        -3.0f,
-        -4.0f,
-        -6.0f};
-    return each<F>([&](int l) { return table[(w.v[l] >> (4 * j)) & 15]; });
+    return each<F>(
+        [&](int l) { return e2m1_values[(w.v[l] >> (4 * j)) & 15]; });
   }
 
   /** Values first, first + 1, ... of a run of 32 integers of some bits. */

@@ -33,23 +33,7 @@ struct IntegerCodes {
 
 struct E2M1Codes {
   using Format = E2M1;
-  static constexpr BfloatTable table{
-      {0.0f,
-       0.5f,
-       1.0f,
-       1.5f,
-       2.0f,
-       3.0f,
-       4.0f,
-       6.0f,
-       -0.0f,
-       -0.5f,
-       -1.0f,
-       -1.5f,
-       -2.0f,
-       -3.0f,
-       -4.0f,
-       -6.0f}};
+  static constexpr BfloatTable table{e2m1_values};
 };
 
 template <typename Codes>
@@ -61,6 +45,8 @@ struct BfloatSums {
   static constexpr int per_word = Format::per_word;
   static constexpr bool affine = Format::scaled;
   static constexpr bool folded = true;
+  static constexpr bool in_pairs = false;
+  static constexpr float unit = 1.0f;
   static constexpr int halves = 32; // of a block of words
   static constexpr int per_half = 4;
   static constexpr int block = halves * per_half;
@@ -95,28 +81,40 @@ struct BfloatSums {
     return true;
   }
 
-  template <int tile>
-  static void add(
-      __m512i w,
-      F scale,
+  template <int rows, int tile>
+  __attribute__((always_inline)) static void add(
+      const __m512i (&w)[rows],
+      const F (&scale)[rows],
       const float* const (&x)[tile],
       int at,
-      F (&acc)[tile]) {
+      F (&acc)[rows][tile]) {
     const __m512i values = _mm512_load_si512(Codes::table.bits);
-    // One load, across lines of the cache perhaps, instead of one for each use.
-    asm("" : "+v"(w));
-    F sum[tile];
+    __m512i words[rows];
+    for (int r = 0; r < rows; ++r) {
+      words[r] = w[r];
+      // One load, across lines of the cache perhaps, not one for each use.
+      asm("" : "+v"(words[r]));
+    }
+    F sum[rows][tile];
     unrolled<per_half>([&](auto j) {
-      auto q = reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(
-          j == 0 ? w : _mm512_srli_epi16(w, 4 * j), values));
+      __m512bh q[rows];
+      for (int r = 0; r < rows; ++r) {
+        q[r] = reinterpret_cast<__m512bh>(_mm512_permutexvar_epi16(
+            j == 0 ? words[r] : _mm512_srli_epi16(words[r], 4 * j), values));
+      }
       for (int m = 0; m < tile; ++m) {
         auto xm = reinterpret_cast<__m512bh>(
             _mm512_loadu_si512(x[m] + at * per_half + j * (halves / 2)));
-        sum[m] = _mm512_dpbf16_ps(j == 0 ? S::zero() : sum[m], q, xm);
+        for (int r = 0; r < rows; ++r) {
+          sum[r][m] =
+              _mm512_dpbf16_ps(j == 0 ? S::zero() : sum[r][m], q[r], xm);
+        }
       }
     });
-    for (int m = 0; m < tile; ++m) {
-      acc[m] = S::fma(sum[m], scale, acc[m]);
+    for (int r = 0; r < rows; ++r) {
+      for (int m = 0; m < tile; ++m) {
+        acc[r][m] = S::fma(sum[r][m], scale[r], acc[r][m]);
+      }
     }
   }
 };

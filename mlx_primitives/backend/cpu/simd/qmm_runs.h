@@ -32,7 +32,7 @@ void qmm_runs_tile(const QMMArgs& a) {
   for (int m = 0; m < tile; ++m) {
     sums[m] = a.x[m] + a.inner;
   }
-  walk_rows<S, tile>(a, [&](const Scales<S>& scales, int i, int n, F* totals) {
+  auto row = [&](auto, const Scales<S>& scales, int i, int n, auto to) {
     const uint32_t* w = a.w + n * a.w_stride;
     const float* scale = scales.scales(i);
     const float* bias = scales.biases(i);
@@ -69,14 +69,15 @@ void qmm_runs_tile(const QMMArgs& a) {
       add_biases<S, tile>(bias, groups, sums, acc);
     }
     for (int m = 0; m < tile; ++m) {
-      totals[m] = acc[m];
+      to[0][m] = acc[m];
     }
-  });
+  };
+  walk_rows<S, tile, 1>(a, row);
 }
 
 template <typename S, int bits>
 void qmm_runs(const QMMArgs& a) {
-  if (a.unscaled) {
+  if (a.out_of_range) {
     one_by_one(
         a, qmm_runs_tile<S, bits, 1, true>, qmm_runs_tile<S, bits, 1, false>);
     return;

@@ -129,9 +129,14 @@ void write_sums(
   }
 }
 
-/** Calls row(i, n, acc) for each row: i among those whose scales are loaded. */
-template <typename S, int tile, typename Row>
-void walk_rows(const QMMArgs& a, Row&& row) {
+/**
+ * Calls some(rows, scales, i, n, totals) for all rows, `together` of them at a
+ * time and the last ones alone: rows is an integral_constant, n the first of
+ * them, i the same among those whose scales are loaded.
+ */
+template <typename S, int tile, int together, typename Some>
+void walk_rows(const QMMArgs& a, Some&& some) {
+  static_assert(4 % together == 0);
   int groups = a.inner / a.group_size;
   int step = rows_at_once(groups);
   Scales<S> scales(a, groups);
@@ -140,12 +145,18 @@ void walk_rows(const QMMArgs& a, Row&& row) {
     scales.load(first, rows);
     scales.prefetch(first + rows, step);
     for (int i = 0; i < rows; i += 4) {
-      int some = std::min(4, rows - i);
+      int left = std::min(4, rows - i);
       typename S::F totals[4][tile];
-      for (int r = 0; r < some; ++r) {
-        row(scales, i + r, first + i + r, totals[r]);
+      int r = 0;
+      for (; r + together <= left; r += together) {
+        std::integral_constant<int, together> n;
+        some(n, scales, i + r, first + i + r, totals + r);
       }
-      write_sums<S, tile>(totals, some, a.out + first + i, a.out_stride);
+      for (; together > 1 && r < left; ++r) {
+        std::integral_constant<int, 1> one;
+        some(one, scales, i + r, first + i + r, totals + r);
+      }
+      write_sums<S, tile>(totals, left, a.out + first + i, a.out_stride);
     }
   }
 }
@@ -157,29 +168,42 @@ struct FloatSums {
   static constexpr int per_word = Format::per_word;
   static constexpr bool affine = Format::scaled;
   static constexpr bool folded = true;
+  static constexpr bool in_pairs = S::in_pairs;
+  static constexpr float unit = 1.0f; // of sums before scales and biases
 
   static int64_t sums_at(int inner) {
     return PreparedRow<S, Format>::sums(inner);
   }
 
-  /** acc[m] += scale * (values of the words times x from word `at` on). */
-  template <int tile>
-  static void add(
-      typename S::I w,
-      F scale,
+  /** acc[r][m] += scale[r] * (values of the words w[r] times x[m] from word
+   * `at` on). */
+  template <int rows, int tile>
+  __attribute__((always_inline)) static void add(
+      const typename S::I (&w)[rows],
+      const F (&scale)[rows],
       const float* const (&x)[tile],
       int at,
-      F (&acc)[tile]) {
-    F sum[tile];
+      F (&acc)[rows][tile]) {
+    F sum[rows][tile];
     unrolled<per_word>([&](auto j) {
-      F q = Format::template value<S, j, true>(w);
+      F q[rows];
+      for (int r = 0; r < rows; ++r) {
+        q[r] = Format::template value<S, j, true>(w[r]);
+      }
       for (int m = 0; m < tile; ++m) {
         F xm = S::load(x[m] + at * per_word + j * S::lanes);
-        sum[m] = j == 0 ? S::mul(q, xm) : S::sum(q, xm, sum[m]);
+        if (rows > 1) {
+          S::keep(xm);
+        }
+        for (int r = 0; r < rows; ++r) {
+          sum[r][m] = j == 0 ? S::mul(q[r], xm) : S::sum(q[r], xm, sum[r][m]);
+        }
       }
     });
-    for (int m = 0; m < tile; ++m) {
-      acc[m] = S::sum(sum[m], scale, acc[m]);
+    for (int r = 0; r < rows; ++r) {
+      for (int m = 0; m < tile; ++m) {
+        acc[r][m] = S::sum(sum[r][m], scale[r], acc[r][m]);
+      }
     }
   }
 };
@@ -191,27 +215,31 @@ struct DequantizedSums {
   static constexpr int per_word = Format::per_word;
   static constexpr bool affine = Format::scaled;
   static constexpr bool folded = false;
+  static constexpr bool in_pairs = false;
+  static constexpr float unit = 1.0f;
 
   static int64_t sums_at(int inner) {
     return PreparedRow<S, Format>::sums(inner);
   }
 
-  template <int tile>
-  static void add(
-      typename S::I w,
-      F scale,
-      F bias,
+  template <int rows, int tile>
+  __attribute__((always_inline)) static void add(
+      const typename S::I (&w)[rows],
+      const F (&scale)[rows],
+      const F (&bias)[rows],
       const float* const (&x)[tile],
       int at,
-      F (&acc)[tile]) {
+      F (&acc)[rows][tile]) {
     unrolled<per_word>([&](auto j) {
-      F v = S::mul(Format::template value<S, j, false>(w), scale);
-      if constexpr (affine) {
-        v = S::add(v, bias);
-      }
-      for (int m = 0; m < tile; ++m) {
-        F xm = S::load(x[m] + at * per_word + j * S::lanes);
-        acc[m] = S::sum(v, xm, acc[m]);
+      for (int r = 0; r < rows; ++r) {
+        F v = S::mul(Format::template value<S, j, false>(w[r]), scale[r]);
+        if constexpr (affine) {
+          v = S::add(v, bias[r]);
+        }
+        for (int m = 0; m < tile; ++m) {
+          F xm = S::load(x[m] + at * per_word + j * S::lanes);
+          acc[r][m] = S::sum(v, xm, acc[r][m]);
+        }
       }
     });
   }
@@ -220,61 +248,85 @@ struct DequantizedSums {
 template <typename S, typename Sums, int tile>
 void qmm_t_tile(const QMMArgs& a) {
   using F = typename S::F;
+  using I = typename S::I;
+  constexpr int together = tile == 1 && Sums::in_pairs ? 2 : 1;
   int words = a.inner / Sums::per_word;
   int groups = a.inner / a.group_size;
   auto sums_at = Sums::sums_at(a.inner);
-  walk_rows<S, tile>(
-      a, [&](const Scales<S>& scales, int i, int n, F(&totals)[tile]) {
-        // Copies, which the compiler can keep in registers.
-        int shift = __builtin_ctz(a.group_size / Sums::per_word);
-        auto index = S::spread(shift);
-        const uint32_t* w = a.w + n * a.w_stride;
-        const uint32_t* soon = ahead(a, n);
-        const float* scale = scales.scales(i);
-        const float* x[tile];
-        const float* sums[tile];
-        F acc[tile];
+  auto some = [&](auto rows, const Scales<S>& scales, int i, int n, auto to) {
+    // Copies, which the compiler can keep in registers.
+    int shift = __builtin_ctz(a.group_size / Sums::per_word);
+    auto index = S::spread(shift);
+    const uint32_t* w[rows];
+    const uint32_t* soon[rows];
+    const float* scale[rows];
+    const float* x[tile];
+    const float* sums[tile];
+    F acc[rows][tile];
+    for (int r = 0; r < rows; ++r) {
+      w[r] = a.w + (n + r) * a.w_stride;
+      soon[r] = ahead(a, n + r);
+      scale[r] = scales.scales(i + r);
+    }
+    for (int m = 0; m < tile; ++m) {
+      x[m] = a.x[m];
+      sums[m] = x[m] + sums_at;
+      for (int r = 0; r < rows; ++r) {
+        acc[r][m] = S::zero();
+      }
+    }
+    auto add = [&](const I(&block)[rows], int at, int n)
+                   __attribute__((always_inline)) {
+                     // Beyond the row are the scales of another.
+                     auto spread = [&](const float* p) {
+                       F v = S::spread(p + (at >> shift), index);
+                       return n == S::lanes ? v : S::first(v, n);
+                     };
+                     F s[rows];
+                     F bias[rows];
+                     for (int r = 0; r < rows; ++r) {
+                       s[r] = spread(scale[r]);
+                       if constexpr (Sums::affine && !Sums::folded) {
+                         bias[r] = spread(scales.biases(i + r));
+                       }
+                     }
+                     if constexpr (Sums::folded) {
+                       Sums::add(block, s, x, at, acc);
+                     } else {
+                       Sums::add(block, s, bias, x, at, acc);
+                     }
+                   };
+    int at = 0;
+    for (; at + S::lanes <= words; at += S::lanes) {
+      I block[rows];
+      for (int r = 0; r < rows; ++r) {
+        __builtin_prefetch(soon[r] + at, 0, 2);
+        block[r] = S::words(w[r] + at);
+      }
+      add(block, at, S::lanes);
+    }
+    if (at < words) {
+      I block[rows];
+      for (int r = 0; r < rows; ++r) {
+        block[r] = S::words(w[r] + at, words - at);
+      }
+      add(block, at, words - at);
+    }
+    for (int r = 0; r < rows; ++r) {
+      if constexpr (Sums::unit != 1.0f) {
         for (int m = 0; m < tile; ++m) {
-          x[m] = a.x[m];
-          sums[m] = x[m] + sums_at;
-          acc[m] = S::zero();
+          acc[r][m] = S::mul(acc[r][m], S::set(Sums::unit));
         }
-        auto add = [&](typename S::I some, int at, int n) {
-          // Beyond the row are the scales of another.
-          auto spread = [&](const float* p) {
-            F v = S::spread(p + (at >> shift), index);
-            return n == S::lanes ? v : S::first(v, n);
-          };
-          F s = spread(scale);
-          if constexpr (Sums::folded) {
-            Sums::add(some, s, x, at, acc);
-          } else {
-            F bias = S::zero();
-            if constexpr (Sums::affine) {
-              bias = spread(scales.biases(i));
-            }
-            Sums::add(some, s, bias, x, at, acc);
-          }
-        };
-        int at = 0;
-        for (; at + S::lanes <= words; at += S::lanes) {
-          __builtin_prefetch(soon + at, 0, 2);
-          add(S::words(w + at), at, S::lanes);
-        }
-        if (at < words) {
-          uint32_t rest[S::lanes] = {};
-          for (int l = 0; l < words - at; ++l) {
-            rest[l] = w[at + l];
-          }
-          add(S::words(rest), at, words - at);
-        }
-        if constexpr (Sums::affine && Sums::folded) {
-          add_biases<S, tile>(scales.biases(i), groups, sums, acc);
-        }
-        for (int m = 0; m < tile; ++m) {
-          totals[m] = acc[m];
-        }
-      });
+      }
+      if constexpr (Sums::affine && Sums::folded) {
+        add_biases<S, tile>(scales.biases(i + r), groups, sums, acc[r]);
+      }
+      for (int m = 0; m < tile; ++m) {
+        to[r][m] = acc[r][m];
+      }
+    }
+  };
+  walk_rows<S, tile, together>(a, some);
 }
 
 /** Takes the rows of x apart, for those that are not in_range are rare. */
@@ -285,15 +337,15 @@ void one_by_one(const QMMArgs& a, Run* usual, Run* plain) {
     one.x = a.x + m;
     one.tile = 1;
     one.out = a.out + m * a.out_stride;
-    (a.unscaled >> m & 1 ? plain : usual)(one);
+    (a.out_of_range >> m & 1 ? plain : usual)(one);
   }
 }
 
-/** `Plain` takes the rows of x that `Sums` can't. */
-template <typename S, typename Sums, typename Plain>
+/** `plain` takes the rows of x, one at a time, that `Sums` can't. */
+template <typename S, typename Sums, void (*plain)(const QMMArgs&)>
 void qmm_t(const QMMArgs& a) {
-  if (a.unscaled) {
-    one_by_one(a, qmm_t_tile<S, Sums, 1>, qmm_t_tile<S, Plain, 1>);
+  if (a.out_of_range) {
+    one_by_one(a, qmm_t_tile<S, Sums, 1>, plain);
     return;
   }
   switch (a.tile) {

@@ -31,10 +31,10 @@ class Scales {
         biases_(args.scratch + padded(groups)) {}
 
   /** Converts `groups` of each of the rows [first, first + rows). */
-  void load(int first, int rows, int64_t group = 0) {
-    convert(args_.scales, args_.scales_stride, first, rows, group, scales_);
+  void load(int first, int rows) {
+    convert(args_.scales, args_.scales_stride, first, rows, scales_);
     if (args_.biases) {
-      convert(args_.biases, args_.biases_stride, first, rows, group, biases_);
+      convert(args_.biases, args_.biases_stride, first, rows, biases_);
     }
   }
 
@@ -44,12 +44,13 @@ class Scales {
     if (last && !args_.next_w) {
       return;
     }
-    int64_t n = rows * args_.scales_stride;
     ask(last ? args_.next_scales : args_.scales + first * args_.scales_stride,
-        n);
+        args_.scales_stride,
+        rows);
     if (args_.biases) {
       ask(last ? args_.next_biases : args_.biases + first * args_.biases_stride,
-          n);
+          args_.biases_stride,
+          rows);
     }
   }
 
@@ -62,9 +63,16 @@ class Scales {
   }
 
  private:
-  static void ask(const char* p, int64_t n) {
+  int64_t row_bytes() const {
+    return static_cast<int64_t>(groups_) * size_of(args_.type);
+  }
+
+  void ask(const char* p, int64_t stride, int rows) const {
     constexpr int64_t line = 64;
-    for (int64_t i = 0; i < n; i += line) {
+    if (stride != row_bytes()) {
+      return; // Far apart, they are not worth a line each.
+    }
+    for (int64_t i = 0; i < rows * stride; i += line) {
       __builtin_prefetch(p + i);
     }
   }
@@ -73,15 +81,10 @@ class Scales {
     return static_cast<int64_t>(rows_at_once(groups)) * groups + S::lanes;
   }
 
-  void convert(
-      const char* in,
-      int64_t stride,
-      int first,
-      int rows,
-      int64_t group,
-      float* out) {
-    in += first * stride + group * size_of(args_.type);
-    if (stride == static_cast<int64_t>(groups_) * size_of(args_.type)) {
+  void
+  convert(const char* in, int64_t stride, int first, int rows, float* out) {
+    in += first * stride;
+    if (stride == row_bytes()) {
       simd::load<S>(args_.type, in, static_cast<int64_t>(rows) * groups_, out);
       return;
     }

@@ -26,7 +26,7 @@ QMMKernel words_kernel(bool fast, bool transpose) {
         Row::size,
         Row::make,
         transposed_scratch<S>,
-        qmm_t<S, Sums, Plain>};
+        qmm_t<S, Sums, qmm_t_tile<S, Plain, 1>>};
   }
   using Row = UnorderedRow<S>;
   using N = Untransposed<S, WordColumns<S, Format>>;
