@@ -206,3 +206,82 @@ fn a_c_api_that_brings_another_libmlx_is_a_finding() {
     assert!(text.contains("libmlx of the C API"), "{text}");
     assert!(text.contains(other.dir.path().to_str().unwrap()), "{text}");
 }
+
+/// `xtask probe` with these arguments: standard output, or what it said otherwise.
+fn probe_files(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(xtask()).arg("probe").args(arguments).output();
+    let output = output.unwrap();
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8(output.stdout).unwrap()),
+        _ => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+#[test]
+fn files_are_read_alone_in_wheels_and_against_each_other() {
+    let old = Builds::new("return \"old\";");
+    let new = Builds::new("return \"new\";");
+    let library = new.subject.library.to_str().unwrap();
+    let other = LIBRARY
+        .replace("BUILD_ID", "return \"\";")
+        .replace("int gather_op(int x)", "int gather_op(long x)")
+        .replace(
+            "const char* version()",
+            "int added() { return 1; } const char* version()",
+        );
+    compile(&other, &new.subject.library, &[]);
+
+    let said = probe_files(&["--artifact", library, "--name", "gather"]).unwrap();
+    assert!(said.contains("  mlx::core::gather_op(long)\n"), "{said}");
+    assert!(said.contains("mlx_fork_build_id: present"), "{said}");
+    assert!(
+        said.contains("mlx::core::gather_qmm_swiglu: absent"),
+        "{said}"
+    );
+
+    // A wheel is an archive with libraries in it.
+    let wheel = new.dir.path().join("mlx.whl");
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(&wheel).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file("mlx/lib/libmlx.so", options).unwrap();
+    let bytes = std::fs::read(library).unwrap();
+    std::io::Write::write_all(&mut archive, &bytes).unwrap();
+    archive.start_file("mlx/readme.txt", options).unwrap();
+    archive.finish().unwrap();
+    let wheel = wheel.to_str().unwrap();
+    let said = probe_files(&["--artifact", wheel]).unwrap();
+    assert!(said.contains("mlx.whl!mlx/lib/libmlx.so\n"), "{said}");
+
+    let old = old.subject.library.to_str().unwrap();
+    let said = probe_files(&["--compare", old, wheel]).unwrap();
+    assert_eq!(
+        said,
+        "functions: 1 added, 0 removed, 1 changed\n  + mlx::core::added\n  ~ mlx::core::gather_op\n      \
+         - mlx::core::gather_op(int)\n      + mlx::core::gather_op(long)\nkernels: 0 added, 0 removed, 0 changed\n"
+    );
+}
+
+#[test]
+fn what_is_no_build_is_refused_with_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let cases = [
+        (file("empty", b""), "the file is empty"),
+        (file("text", b"not a library"), "no ELF or Mach-O"),
+        (file("a.metallib", b"MTLB\x01\x00"), "it ends too early"),
+        (
+            file("a.whl", b"PK\x03\x04 and no more"),
+            "the wheel is damaged",
+        ),
+        (dir.path().to_str().unwrap().into(), "not a regular file"),
+        ("/nowhere/mlx.whl".into(), "/nowhere/mlx.whl"),
+    ];
+    for (path, what) in cases {
+        let said = probe_files(&["--artifact", &path]).unwrap_err();
+        assert!(said.contains(what), "{path}: {said}");
+    }
+}

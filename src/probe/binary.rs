@@ -73,6 +73,44 @@ pub fn exports(path: &Path) -> Result<Exports> {
     })
 }
 
+/// The functions of MLX that the library at `path` takes from others, as C++ writes them.
+pub fn imports(path: &Path) -> Result<Vec<String>> {
+    let bytes = std::fs::read(path).doing(reading(path))?;
+    let file = object::File::parse(&*bytes).map_err(|e| {
+        Error::environment(format!("the file is damaged: {e}"))
+            .doing(format!("reading what {} needs", path.display()))
+    })?;
+    let damaged = |e: object::Error| {
+        Error::environment(format!("the file is damaged: {e}"))
+            .doing(format!("reading what {} needs", path.display()))
+    };
+    let mut names = Vec::new();
+    for import in file.imports().map_err(damaged)? {
+        let import = import.map_err(damaged)?;
+        let object::read::NameOrOrdinal::Name(name) = import.name() else {
+            continue;
+        };
+        let raw = String::from_utf8_lossy(name);
+        // Mach-O puts an underscore before each name.
+        let raw = raw
+            .strip_prefix('_')
+            .filter(|rest| rest.starts_with("_Z"))
+            .unwrap_or(&raw);
+        if qualified_name(raw).starts_with("mlx::") {
+            names.push(plain(&signature(raw)));
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// A C++ name without the inline namespaces by which libstdc++ and libc++ differ.
+pub fn plain(name: &str) -> String {
+    name.replace("std::__1::", "std::")
+        .replace("std::__cxx11::", "std::")
+}
+
 /// As [`exports`], from the bytes of a file; the error is what is wrong with them.
 pub fn parse(bytes: &[u8]) -> std::result::Result<Exports, String> {
     let damaged = |e: object::Error| format!("the file is damaged: {e}");
@@ -185,14 +223,20 @@ fn architecture(architecture: Architecture) -> String {
 /// The C++ name of a mangled symbol without parameters and result: `mlx::core::gather_qmm`;
 /// what is not mangled (or not demangled within bounds) stays as it is.
 pub fn qualified_name(raw: &str) -> String {
+    demangled(raw, DemangleOptions::new().no_params().no_return_type())
+}
+
+/// The C++ name with its parameters.
+pub fn signature(raw: &str) -> String {
+    demangled(raw, DemangleOptions::new().no_return_type())
+}
+
+fn demangled(raw: &str, options: DemangleOptions) -> String {
     if !raw.starts_with("_Z") {
         return raw.to_string();
     }
     let parse = ParseOptions::default().recursion_limit(96);
-    let options = DemangleOptions::new()
-        .no_params()
-        .no_return_type()
-        .recursion_limit(96);
+    let options = options.recursion_limit(96);
     let mut bounded = Bounded(String::new());
     match cpp_demangle::Symbol::new_with_options(raw, &parse) {
         Ok(symbol) if symbol.structured_demangle(&mut bounded, &options).is_ok() => bounded.0,

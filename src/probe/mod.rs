@@ -2,9 +2,11 @@
 //! ([`binary`]), by loading them in a process of its own ([`worker`]) and by asking its
 //! Python ([`python`]). It says nothing about results being right: that is parity.
 
+pub mod artifact;
 pub mod binary;
 pub mod cpu;
 mod judge;
+pub mod metallib;
 pub mod python;
 mod report;
 pub mod worker;

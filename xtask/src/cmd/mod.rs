@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;

@@ -14,6 +14,8 @@ use mlx_fork::run;
 use mlx_fork::side::Side;
 use mlx_fork::{Error, Result};
 
+use super::artifacts;
+
 /// Show what stock and fork can do, and check that it is what was promised.
 ///
 /// Reads the libraries' files, loads them in a process of its own, and asks their Python.
@@ -24,12 +26,23 @@ use mlx_fork::{Error, Result};
 #[command(after_help = "\
 Example:
   cargo xtask probe
-  cargo xtask probe --side fork --json")]
+  cargo xtask probe --side fork --json
+  cargo xtask probe --artifact mlx.metallib --name affine_gather_qmv
+  cargo xtask probe --compare old.whl new.whl")]
 pub struct Probe {
     /// Only this build; may be given more than once [default: stock, fork, and the
     /// extension where there is one].
     #[arg(long)]
     side: Vec<SideName>,
+    /// Look at these files instead: libraries (.so, .dylib), .metallib, wheels, of any system
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["side", "compare"])]
+    artifact: Vec<PathBuf>,
+    /// With --artifact: also list functions and kernels with this in their name
+    #[arg(long, value_name = "NAME", requires = "artifact")]
+    name: Option<String>,
+    /// Show what differs between two files
+    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with = "side")]
+    compare: Vec<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -55,10 +68,21 @@ impl SideName {
 impl Probe {
     /// Probes, prints, and fails where the report does.
     pub fn run(self) -> Result<ExitCode> {
+        if let [first, second] = &self.compare[..] {
+            artifacts::compare(first, second, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
         let series = Composed::series_on_disk(&layout)?;
         let expected = probe::expected(&config, &series);
+        if !self.artifact.is_empty() {
+            let extension = run::installed(&layout, Side::Extension).ok();
+            let extension = extension.as_ref().map(|build| build.library.as_path());
+            let name = self.name.as_deref();
+            artifacts::show(&self.artifact, name, &expected, extension, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let mut sides: Vec<Side> = Side::ALL.to_vec();
         if self.side.is_empty() {
             let there = layout.prefix(Side::Extension.name()).is_dir();
