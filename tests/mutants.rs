@@ -62,12 +62,12 @@ with = "if ((tasks_ <= i)) {"
 name = "no-difference"
 what = ""
 file = "backend/cpu/pool.cpp"
-find = "std::thread([this] { work(); }).detach();"
-with = "std::thread([this] { this->work(); }).detach();"
+find = "std::thread thread([this] { work(); });"
+with = "std::thread thread([this] { this->work(); });"
 
 [[equivalent]]
 file = "backend/cpu/pool.cpp"
-lines = ["std::thread([this] { work(); }).detach();"]
+lines = ["std::thread thread([this] { work(); });"]
 operators = ["fault"]
 reason = "the same call"
 "#;
