@@ -18,6 +18,9 @@ const LARGEST_FILE: u64 = 2 << 30;
 /// What a wheel may unpack to, all its libraries together.
 const LARGEST_WHEEL: u64 = 4 << 30;
 
+/// A universal file has two or three.
+const MOST_ARCHITECTURES: usize = 16;
+
 /// One library.
 #[derive(Debug, Clone, Serialize)]
 pub struct Artifact {
@@ -92,8 +95,12 @@ fn each<A: FatArch>(
     bytes: &[u8],
     arches: &[A],
 ) -> std::result::Result<Vec<Artifact>, String> {
-    if arches.is_empty() {
-        return Err("it is a Mach-O file with no architecture in it".into());
+    // Each may name the same bytes again.
+    if !(1..=MOST_ARCHITECTURES).contains(&arches.len()) {
+        return Err(format!(
+            "it is a Mach-O file of {} architectures",
+            arches.len()
+        ));
     }
     let parts = arches.iter().map(|arch| {
         let part = arch
