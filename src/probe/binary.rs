@@ -105,10 +105,25 @@ pub fn imports(path: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A C++ name without the inline namespaces by which libstdc++ and libc++ differ.
+/// A C++ name as libstdc++ and libc++ both have it: without their inline namespaces, and with
+/// the short names that only one of them has in its mangling.
 pub fn plain(name: &str) -> String {
-    name.replace("std::__1::", "std::")
-        .replace("std::__cxx11::", "std::")
+    const SAME: [(&str, &str); 5] = [
+        ("std::__1::", "std::"),
+        ("std::__cxx11::", "std::"),
+        (
+            "std::basic_string<char, std::char_traits<char>, std::allocator<char> >",
+            "std::string",
+        ),
+        (
+            "std::basic_ostream<char, std::char_traits<char> >",
+            "std::ostream",
+        ),
+        // A function's parameters after its template result.
+        ("> (", ">("),
+    ];
+    let replace = |name: String, (long, short): (&str, &str)| name.replace(long, short);
+    SAME.into_iter().fold(name.to_string(), replace)
 }
 
 /// As [`exports`], from the bytes of a file; the error is what is wrong with them.
@@ -423,6 +438,22 @@ mod tests {
         assert!(qualified_name(&bomb).len() <= LONGEST_DEMANGLED);
         assert_eq!(qualified_name("_ZN3mlx4core3oneEv"), "mlx::core::one");
         assert_eq!(qualified_name("_Zgarbage"), "_Zgarbage");
+    }
+
+    #[test]
+    fn one_function_has_one_name_in_both_standard_libraries() {
+        // operator<<(std::ostream&, mlx::core::array) by libstdc++ and by libc++.
+        let names = [
+            "_ZN3mlx4corelsERSoNS0_5arrayE",
+            "_ZN3mlx4corelsERNSt3__113basic_ostreamIcNS1_11char_traitsIcEEEENS0_5arrayE",
+        ];
+        for raw in names {
+            let name = plain(&signature(raw));
+            assert_eq!(
+                name,
+                "mlx::core::operator<<(std::ostream&, mlx::core::array)"
+            );
+        }
     }
 
     #[test]
