@@ -16,7 +16,7 @@ use crate::error::{Doing, Error, Result, reading};
 /// The largest wheel of MLX has some hundred MB.
 const LARGEST_FILE: u64 = 2 << 30;
 /// What a wheel may unpack to, all its libraries together.
-const LARGEST_WHEEL: u64 = 4 << 30;
+const LARGEST_WHEEL: u64 = 2 << 30;
 
 /// A universal file has two or three.
 const MOST_ARCHITECTURES: usize = 16;
@@ -192,13 +192,6 @@ pub struct Difference {
     pub removed: Vec<String>,
     /// In both, with other parameters or arguments: its name, then what it was and is.
     pub changed: Vec<(String, Vec<String>, Vec<String>)>,
-}
-
-impl Difference {
-    /// True where the two have the same.
-    pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
-    }
 }
 
 /// The differences of two builds: functions, and Metal kernels.

@@ -214,7 +214,7 @@ impl Module {
             return Ok(None);
         };
         // Ids in a named node are not raised by one.
-        let kernel = self.node(kernel + 1)?;
+        let kernel = self.node(kernel.saturating_add(1))?;
         let arguments = self.node(*kernel.get(2).ok_or("a kernel names no arguments")?)?;
         arguments
             .iter()
@@ -282,4 +282,18 @@ impl Module {
 fn characters(fields: &[u64]) -> Vec<u8> {
     let byte = |field: &u64| u8::try_from(*field).unwrap_or(b'?');
     fields.iter().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_beyond_all_metadata_is_an_error() {
+        let module = Module {
+            kernels: vec![u64::MAX],
+            ..Module::default()
+        };
+        assert!(module.arguments().is_err());
+    }
 }
