@@ -1,0 +1,4 @@
+//! Metal kernels on a CPU.
+
+pub mod tokens;
+pub mod translate;
