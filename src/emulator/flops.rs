@@ -52,7 +52,9 @@ fn operations(instruction: &str) -> u64 {
     let (name, operands) = instruction
         .split_once(|c: char| c.is_whitespace())
         .unwrap_or((instruction, ""));
-    x86(name, operands).or_else(|| arm(name, operands)).unwrap_or(0)
+    x86(name, operands)
+        .or_else(|| arm(name, operands))
+        .unwrap_or(0)
 }
 
 /// `addss`, `vmulps`, `vfmadd231ss` and so on.
@@ -60,8 +62,18 @@ fn x86(name: &str, operands: &str) -> Option<u64> {
     let name = name.strip_prefix('v').unwrap_or(name);
     let each = match name {
         _ if name.starts_with("fmaddsub") || name.starts_with("fmsubadd") => 2,
-        _ if ["fmadd", "fmsub", "fnmadd", "fnmsub"].iter().any(|n| name.starts_with(n)) => 2,
-        _ if ["add", "sub", "mul", "div", "sqrt"].iter().any(|n| name.starts_with(n)) => 1,
+        _ if ["fmadd", "fmsub", "fnmadd", "fnmsub"]
+            .iter()
+            .any(|n| name.starts_with(n)) =>
+        {
+            2
+        }
+        _ if ["add", "sub", "mul", "div", "sqrt"]
+            .iter()
+            .any(|n| name.starts_with(n)) =>
+        {
+            1
+        }
         _ => return None,
     };
     let wide = if operands.contains("%zmm") {
@@ -122,7 +134,10 @@ mod tests {
     fn a_blocks_operations_are_those_after_its_call() {
         let blocks = blocks(X86);
         assert_eq!(blocks, BTreeMap::from([(0x1186, 9), (0x119f, 1)]));
-        assert_eq!(count(&blocks, &[(0x1186, 10), (0x119f, 3), (0x9999, 5)]), 93);
+        assert_eq!(
+            count(&blocks, &[(0x1186, 10), (0x119f, 3), (0x9999, 5)]),
+            93
+        );
     }
 
     #[test]

@@ -393,7 +393,10 @@ mod tests {
     #[test]
     fn unmatched_brackets_are_named_with_their_place() {
         for (text, what) in [
-            ("\n{ ( }", "first.metal:2: '}' can't close the '(' of line 2"),
+            (
+                "\n{ ( }",
+                "first.metal:2: '}' can't close the '(' of line 2",
+            ),
             ("a )", "first.metal:1: nothing opens this ')'"),
             ("\n\n{ a", "first.metal:3: nothing closes this '{'"),
         ] {

@@ -97,8 +97,8 @@ impl Unit {
 
     fn is_lambda(&self, i: usize) -> bool {
         let before = self.source.word(i - 1);
-        let subscript = matches!(before, ")" | "]" | ">")
-            || (self.source.is_word(i - 1) && before != "return");
+        let subscript =
+            matches!(before, ")" | "]" | ">") || (self.source.is_word(i - 1) && before != "return");
         let after = self.source.word(self.source.partner(i) + 1);
         !subscript && matches!(after, "(" | "{" | "mutable")
     }

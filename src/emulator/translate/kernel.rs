@@ -50,6 +50,8 @@ pub struct Parameter {
     pub space: Option<Space>,
     /// What it is bound to.
     pub role: Role,
+    /// True where the kernel may write what it points to.
+    pub writable: bool,
 }
 
 /// A kernel that the host can ask for.
@@ -103,7 +105,11 @@ impl Unit {
             .attributes
             .iter()
             .find(|a| a.name == "max_total_threads_per_threadgroup");
-        if let Some(Attribute { args: Some((from, to)), .. }) = limit {
+        if let Some(Attribute {
+            args: Some((from, to)),
+            ..
+        }) = limit
+        {
             let value = self.render(*from, *to);
             max_threads = Some(match is_template {
                 false => value,
@@ -111,7 +117,8 @@ impl Unit {
                 true => {
                     let header = self.render(declared.start, declared.entity);
                     let variable = format!("emu_max_threads_{number}");
-                    let text = format!("{header} constexpr unsigned {variable} = ({value}); template");
+                    let text =
+                        format!("{header} constexpr unsigned {variable} = ({value}); template");
                     self.edits[declared.start] = Edit::Replace(text);
                     variable
                 }
@@ -207,7 +214,10 @@ impl Unit {
                 first -= 1;
             }
         }
-        let qualifiers: Vec<&str> = (first..k).filter(|&q| source.is_word(q)).map(|q| source.word(q)).collect();
+        let qualifiers: Vec<&str> = (first..k)
+            .filter(|&q| source.is_word(q))
+            .map(|q| source.word(q))
+            .collect();
         let arguments = list.map(|(from, to)| source.split(from, to));
         let function = self.function_named(&name, &qualifiers, arguments.as_deref(), scope, k)?;
         let exported = self.host_name(host_name)?;
@@ -304,7 +314,11 @@ impl Unit {
             let ty = matches!(source.word(from), "typename" | "class" | "template");
             (ty, source.find(from, to, "=").is_some())
         };
-        source.split(i + 2, close).into_iter().map(describe).collect()
+        source
+            .split(i + 2, close)
+            .into_iter()
+            .map(describe)
+            .collect()
     }
 
     /// False where these arguments can't be those of the function's template: too many or too
@@ -354,6 +368,7 @@ impl Unit {
         let mut attributes = Vec::new();
         let (mut space, mut points) = (None, false);
         let mut name = None;
+        let mut is_const = false;
         let mut i = from;
         while i < to {
             match source.word(i) {
@@ -369,6 +384,7 @@ impl Unit {
                 "(" => i = source.partner(i),
                 "<" => i = source.close_angle(i, to).unwrap_or(i),
                 "*" | "&" | "&&" => points = true,
+                "const" if !points => is_const = true,
                 "device" => space = Some(Space::Device),
                 "constant" => space = Some(Space::Constant),
                 "threadgroup" => space = Some(Space::Threadgroup),
@@ -383,7 +399,8 @@ impl Unit {
             }
             i += 1;
         }
-        let Some((at, name)) = name else {
+        let type_end = self.type_at(from).map_or(from, |ty| ty.end);
+        let Some((at, name)) = name.filter(|(at, _)| *at >= type_end) else {
             return Err(source.unhandled(from, "a kernel's parameter without a name"));
         };
         let shown = || format!("the parameter '{name}'");
@@ -466,9 +483,7 @@ impl Unit {
                     when: None,
                 },
                 None => {
-                    return Err(
-                        source.fault(at, format!("{} has no address space", shown()))
-                    );
+                    return Err(source.fault(at, format!("{} has no address space", shown())));
                 }
             }
         } else if attributes.is_empty() {
@@ -482,7 +497,10 @@ impl Unit {
                 ),
             ));
         } else {
-            let names: Vec<String> = attributes.iter().map(|a| format!("[[{}]]", a.name)).collect();
+            let names: Vec<String> = attributes
+                .iter()
+                .map(|a| format!("[[{}]]", a.name))
+                .collect();
             return Err(source.unhandled(
                 attributes[0].at,
                 format!(
@@ -501,15 +519,18 @@ impl Unit {
                 format!("[[function_constant]] on {}, which is no buffer", shown()),
             ));
         }
-        if let Some(other) = attributes.iter().find(|a| !known.contains(&a.name.as_str())) {
-            return Err(source.unhandled(
-                other.at,
-                format!("{} has [[{}]] too", shown(), other.name),
-            ));
+        if let Some(other) = attributes
+            .iter()
+            .find(|a| !known.contains(&a.name.as_str()))
+        {
+            return Err(
+                source.unhandled(other.at, format!("{} has [[{}]] too", shown(), other.name))
+            );
         }
         Ok(Parameter {
             name: name.to_string(),
             space: space.filter(|_| points),
+            writable: points && !is_const && space != Some(Space::Constant),
             role,
         })
     }

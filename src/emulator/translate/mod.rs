@@ -276,9 +276,9 @@ impl Unit {
             Some(&"METAL") => {
                 let contract = rest.strip_prefix("fpcontract(");
                 match contract.and_then(|rest| rest.strip_suffix(')')) {
-                    Some(how @ ("off" | "on" | "fast")) => Some(Edit::Replace(format!(
-                        "#pragma clang fp contract({how})"
-                    ))),
+                    Some(how @ ("off" | "on" | "fast")) => {
+                        Some(Edit::Replace(format!("#pragma clang fp contract({how})")))
+                    }
                     _ => {
                         return Err(self.source.unhandled(
                             i,
@@ -290,7 +290,7 @@ impl Unit {
                     }
                 }
             }
-            Some(&"unused") => Some(Edit::Drop),
+            Some(word) if word.starts_with("unused") => Some(Edit::Drop),
             _ => None,
         })
     }

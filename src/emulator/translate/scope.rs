@@ -195,11 +195,13 @@ impl Unit {
                 "(" if !assigned && self.is_parameters(k) => {
                     let mut name = k - 1;
                     if source.word(name) == ">" {
-                        name = (start..name).rev().find(|&n| {
-                            source.word(n + 1) == "<"
-                                && source.close_angle(n + 1, k) == Some(k - 1)
-                        })
-                        .unwrap_or(name);
+                        name = (start..name)
+                            .rev()
+                            .find(|&n| {
+                                source.word(n + 1) == "<"
+                                    && source.close_angle(n + 1, k) == Some(k - 1)
+                            })
+                            .unwrap_or(name);
                     }
                     let declared = Declared {
                         start,

@@ -31,24 +31,23 @@ impl Unit {
         end: usize,
         scope: &mut Scope,
     ) -> Result<()> {
-        // Not the parameters' names: the last word of each, where a type stands before it.
-        let mut unnamed = Vec::new();
+        // Whatever the parameters are called: the last word of each, where a type stands before.
+        let mut names = Vec::new();
         let close = self.source.partner(declared.params);
         for (from, to) in self.source.split(declared.params + 1, close) {
             let to = self.source.find(from, to, "=").unwrap_or(to);
-            let declarator = (from..to).find(|&k| self.source.word(k) == "[").unwrap_or(to);
-            let last = declarator.wrapping_sub(1);
+            let array = (from..to).find(|&k| self.source.word(k) == "[");
+            let last = array.unwrap_or(to).wrapping_sub(1);
             if last > from
                 && self.source.is_word(last)
                 && self.type_at(from).is_some_and(|ty| ty.end <= last)
             {
-                unnamed.push(last);
+                names.push(self.source.word(last));
             }
         }
-        let key = self.key(declared.start, signature_end, &unnamed);
-        let from = body.unwrap_or(signature_end);
+        let key = self.key(declared.start, signature_end, &names);
         // A constructor's initializers belong to its body.
-        let body = body.map(|_| self.key(signature_end.min(from), end, &[]));
+        let body = body.map(|_| self.key(signature_end, end, &names));
         self.twin(key, (declared.start, signature_end, end), body, scope)
     }
 
@@ -101,23 +100,25 @@ impl Unit {
         Ok(())
     }
 
-    /// A range without address spaces, attributes and the tokens `without`.
-    fn key(&self, from: usize, to: usize, without: &[usize]) -> String {
-        let mut words: Vec<&str> = Vec::new();
+    /// A range without address spaces and attributes, the words `names` by their number.
+    fn key(&self, from: usize, to: usize, names: &[&str]) -> String {
+        let mut words: Vec<String> = Vec::new();
         let mut i = from;
         while i < to {
-            let word = match self.source.word(i) {
-                "[" if self.is_attribute(i) => {
-                    i = self.source.partner(i) + 1;
-                    continue;
+            let word = self.source.word(i);
+            if self.is_attribute(i) {
+                i = self.source.partner(i) + 1;
+                continue;
+            }
+            let dropped = word == "constant" && self.edits[i] == Edit::Drop;
+            if word == "constant" && !dropped || word == "const" {
+                if words.last().is_none_or(|last| last != "const") {
+                    words.push("const".into());
                 }
-                "constant" if self.edits[i] == Edit::Drop => "",
-                "constant" => "const",
-                word if is_space(word) || without.contains(&i) => "",
-                word => word,
-            };
-            if !word.is_empty() && !(word == "const" && words.last() == Some(&"const")) {
-                words.push(word);
+            } else if let Some(number) = names.iter().position(|name| *name == word) {
+                words.push(format!("${number}"));
+            } else if !is_space(word) {
+                words.push(word.into());
             }
             i += 1;
         }
