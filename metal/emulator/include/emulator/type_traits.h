@@ -10,7 +10,7 @@
 
 #include <type_traits>
 
-#include "emulator/float16.h"
+#include "emulator/overloads.h"
 
 namespace metal {
 
@@ -48,8 +48,6 @@ using std::is_const;
 using std::is_const_v;
 using std::is_constructible;
 using std::is_constructible_v;
-using std::is_convertible;
-using std::is_convertible_v;
 using std::is_enum;
 using std::is_enum_v;
 using std::is_function;
@@ -128,6 +126,14 @@ template <typename T>
 constexpr bool is_scalar_v = is_scalar<T>::value;
 template <typename T>
 constexpr bool is_fundamental_v = is_fundamental<T>::value;
+
+template <typename From, typename To>
+struct is_convertible
+    : bool_constant<
+          std::is_convertible_v<From, To> && !emu::is_only_float<From>> {};
+
+template <typename From, typename To>
+constexpr bool is_convertible_v = is_convertible<From, To>::value;
 
 template <typename... T>
 using _conjunction = std::conjunction<T...>;
