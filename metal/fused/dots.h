@@ -59,7 +59,7 @@ METAL_FUNC void add_rows(
   constexpr int scale_size = sizeof(T);
   MLX_MTL_PRAGMA_UNROLL
   for (int i = 0; i < matrices; i++) {
-    auto& strides = params.matrices[i];
+    const constant MatrixStrides& strides = params.matrices[i];
     MLX_MTL_PRAGMA_UNROLL
     for (int r = 0; r < ROWS; r++) {
       // Beyond the last row, the last row again: its sums go nowhere.
@@ -85,7 +85,7 @@ METAL_FUNC void add_rows(
     int group = first / group_size + int(lane);
     MLX_MTL_PRAGMA_UNROLL
     for (int i = 0; i < matrices; i++) {
-      auto& strides = params.matrices[i];
+      const constant MatrixStrides& strides = params.matrices[i];
       MLX_MTL_PRAGMA_UNROLL
       for (int r = 0; r < ROWS; r++) {
         scale[i][r] = 0;
