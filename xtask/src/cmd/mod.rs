@@ -4,6 +4,7 @@ mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;
+mod check_macos;
 mod docs;
 mod doctor;
 mod edits;
@@ -38,6 +39,7 @@ pub enum Command {
     Env(env::Env),
     Kernels(kernels::Kernels),
     Sanitize(sanitize::Sanitize),
+    CheckMacos(check_macos::CheckMacos),
     Mutants(mutants::Mutants),
     Test(test::Test),
     Lint(lint::Lint),
@@ -65,6 +67,7 @@ impl Command {
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
             Command::Sanitize(command) => command.run(),
+            Command::CheckMacos(command) => command.run(),
             Command::Mutants(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
