@@ -10,6 +10,7 @@ pub mod report;
 pub mod setting;
 pub mod tree;
 mod wheel;
+mod whole;
 
 pub use kit::Kit;
 pub use quick::Quick;

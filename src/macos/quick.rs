@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::build::files::{self, remove};
+use crate::build::files::remove;
 use crate::build::project::{Held, Project};
 use crate::build::stamp::Inputs;
 use crate::error::{Doing, Error, Kind, Result, reading};
@@ -62,21 +62,23 @@ impl Quick<'_> {
     fn project(&self) -> Result<Project<'_>> {
         let (tree, kit) = (&self.setting.tree, &self.setting.kit);
         let patched = tree.patched_sources().join(";");
-        let includes = self.includes()?;
+        let fmt = self.setting.fmt()?.join("include");
+        let json = self.setting.third_party_folder("JSON")?;
+        let json = json.join("single_include/nlohmann");
         let mut args = kit.args("14.0");
         args.extend([
             format!("-DCMAKE_PREFIX_PATH={}", kit.wheel.prefix.display()),
             format!("-DMLX_FORK_PRIMITIVES={}", self.primitives.display()),
             format!("-DMLX_FORK_TREE={}", tree.folder.display()),
             format!("-DMLX_FORK_PATCHED={patched}"),
-            format!("-DMLX_FORK_INCLUDES={includes}"),
+            format!("-DMLX_FORK_INCLUDES={};{}", fmt.display(), json.display()),
             "-DMLX_FORK_PYTHON=OFF".into(),
         ]);
         Ok(Project {
             layout: &self.setting.layout,
             tools: &self.setting.tools,
             options: &self.setting.options,
-            name: self.name.into(),
+            name: format!("macos-{}", self.name),
             source: kit.folder().to_path_buf(),
             folder: self.setting.home().join(self.name),
             listed: self.primitives.to_path_buf(),
@@ -88,26 +90,6 @@ impl Quick<'_> {
             environment: kit.environment(),
             failure: Kind::Gate,
         })
-    }
-
-    /// The folders of fmt and json, each alone: a system's own folder has much more in it.
-    fn includes(&self) -> Result<String> {
-        let mut folders: Vec<String> = Vec::new();
-        for row in &self.setting.third_party.rows {
-            let Some(include) = row.includes.first() else {
-                continue;
-            };
-            match row.name.as_str() {
-                "fmt" => {
-                    let own = self.setting.layout.target().join("macos/third-party");
-                    files::link(&include.join("fmt"), &own.join("fmt"))?;
-                    folders.push(own.display().to_string());
-                }
-                "json" => folders.push(include.display().to_string()),
-                _ => {}
-            }
-        }
-        Ok(folders.join(";"))
     }
 
     /// A file that no list of cmake's names would be missed by nobody.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::build::{Options, ThirdParty, Tools, third_party, tools};
+use crate::build::{Options, ThirdParty, Tools, files, third_party, tools};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::ui::Ui;
 
@@ -65,6 +65,11 @@ impl Setting {
         quick.run(ui)
     }
 
+    /// The checks of all of libmlx.
+    pub fn whole(&self, ui: &dyn Ui) -> Result<Report> {
+        super::whole::run(self, ui)
+    }
+
     /// The folder of our sources.
     pub fn primitives(&self) -> PathBuf {
         self.layout.root().join("mlx_primitives")
@@ -84,5 +89,32 @@ impl Setting {
             wheel: self.kit.wheel.version.clone(),
             checks: Vec::new(),
         }
+    }
+
+    /// fmt as a folder of cmake's: a target of headers only, and nothing else of the system's.
+    pub(super) fn fmt(&self) -> Result<PathBuf> {
+        let rows = &self.third_party.rows;
+        let row = rows.iter().find(|row| row.name == "fmt");
+        let include = row.and_then(|row| row.includes.first());
+        let include = include.ok_or_else(|| Error::bug("fmt was found, and no folder of it"))?;
+        let folder = self.home().join("third-party/fmt");
+        files::link(&include.join("fmt"), &folder.join("include/fmt"))?;
+        let text = "add_library(fmt-header-only INTERFACE)\n\
+             add_library(fmt::fmt-header-only ALIAS fmt-header-only)\n\
+             target_compile_definitions(fmt-header-only INTERFACE FMT_HEADER_ONLY=1)\n\
+             target_include_directories(fmt-header-only INTERFACE\n  \
+             ${CMAKE_CURRENT_SOURCE_DIR}/include)\n";
+        files::replace(&folder.join("CMakeLists.txt"), text)?;
+        Ok(folder)
+    }
+
+    /// The folder that MLX's cmake takes a source from.
+    pub(super) fn third_party_folder(&self, name: &str) -> Result<PathBuf> {
+        let prefix = format!("-DFETCHCONTENT_SOURCE_DIR_{name}=");
+        let args = &self.third_party.cmake_args;
+        let found = args.iter().find_map(|arg| arg.strip_prefix(&prefix));
+        found
+            .map(PathBuf::from)
+            .ok_or_else(|| Error::bug(format!("no folder was found for {name}")))
     }
 }

@@ -68,13 +68,26 @@ impl Tree {
         paths
     }
 
-    /// Our own sources that a Mac compiles into the library, by their paths in the tree.
+    /// Our kernels, by their names in the metallib's list: those of their .metal files.
+    pub fn kernels(&self) -> Vec<&str> {
+        let features = self.series.selected();
+        let files = features.flat_map(|feature| &feature.overlay);
+        files
+            .filter_map(|file| file.target.strip_prefix("mlx/backend/metal/kernels/"))
+            .filter_map(|path| path.strip_suffix(".metal"))
+            .filter_map(|path| path.rsplit('/').next())
+            .collect()
+    }
+
+    /// Our own sources that a Mac must compile into the library, by their paths in the tree.
+    /// Not those that backends share: whether Metal uses them is for cmake to say.
     pub fn own_sources(&self) -> Vec<&str> {
         let features = self.series.selected();
         let files = features.flat_map(|feature| &feature.overlay);
         files
             .map(|file| file.target.as_str())
             .filter(|path| path.starts_with("mlx/") && is_compiled_on_macos(path))
+            .filter(|path| !path.contains("/backend/gpu/"))
             .collect()
     }
 }

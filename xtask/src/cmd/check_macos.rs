@@ -54,7 +54,7 @@ impl CheckMacos {
         let setting = Setting::prepare(&layout, &config, options, &ui)?;
         let report = match self.quick {
             true => setting.quick(&ui)?,
-            false => setting.quick(&ui)?,
+            false => setting.whole(&ui)?,
         };
         drop(ui);
         match self.json {
