@@ -110,6 +110,80 @@ pub fn bitcode(argument: &str) -> Vec<u8> {
     signed(bits.bytes())
 }
 
+/// Bitcode that says the same as [`bitcode`] as LLVM does today: abbreviations from block 0, and
+/// all texts in one record, whose lengths and characters are bytes behind it.
+pub fn abbreviated(argument: &str) -> Vec<u8> {
+    let words = [
+        "air.buffer",
+        "air.location_index",
+        "air.read_write",
+        "air.arg_type_name",
+        "float",
+        "air.arg_name",
+        argument,
+    ];
+    let mut lengths = Bits::default();
+    for word in words {
+        lengths.vbr(word.len() as u64, 6);
+    }
+    let lengths = lengths.bytes();
+    let texts = [lengths.clone(), words.concat().into_bytes()].concat();
+    let mut bits = Bits::default();
+    bits.block(0, |w| {
+        w.record(1, &[15]); // for metadata
+        w.fixed(2, 2).vbr(4, 5); // 4: texts
+        w.fixed(1, 1).vbr(35, 8);
+        w.fixed(0, 1).fixed(2, 3).vbr(6, 5); // how many
+        w.fixed(0, 1).fixed(2, 3).vbr(6, 5); // where the characters begin
+        w.fixed(0, 1).fixed(5, 3); // bytes
+        w.fixed(2, 2).vbr(3, 5); // 5: a node
+        w.fixed(1, 1).vbr(3, 8);
+        w.fixed(0, 1).fixed(3, 3);
+        w.fixed(0, 1).fixed(1, 3).vbr(5, 5); // ids of 5 bits
+    });
+    bits.block(8, |w| {
+        w.record(8, &[0, 3]); // a function: value 0
+        w.block(11, |w| {
+            w.record(1, &[1]).record(4, &[6 << 1]); // 6: value 1
+        });
+        w.wide_block(15, 3, |w| {
+            let node = |w: &mut Bits, ids: &[u64]| {
+                w.fixed(5, 3).vbr(ids.len() as u64, 6);
+                for id in ids {
+                    w.fixed(*id, 5);
+                }
+            };
+            w.fixed(4, 3).vbr(words.len() as u64, 6);
+            w.vbr(lengths.len() as u64, 6);
+            w.vbr(texts.len() as u64, 6).align(); // 0 to 6
+            for byte in &texts {
+                w.fixed(u64::from(*byte), 8);
+            }
+            w.align();
+            for value in 0..2 {
+                w.fixed(3, 3).vbr(2, 6).vbr(2, 6).vbr(0, 6).vbr(value, 6); // 7: the function, 8: 6
+            }
+            node(w, &[9, 1, 2, 9, 3, 4, 5, 6, 7]); // 9
+            node(w, &[10]); // 10: the arguments
+            node(w, &[8, 0, 11]); // 11: the kernel
+            w.fixed(3, 3).vbr(4, 6).vbr(10, 6);
+            for byte in b"air.kernel" {
+                w.vbr(u64::from(*byte), 6);
+            }
+            w.fixed(3, 3).vbr(10, 6).vbr(1, 6).vbr(11, 6);
+        });
+    });
+    signed(bits.bytes())
+}
+
+/// Bitcode in Apple's wrapper: five words, then the stream.
+pub fn wrapped(bitcode: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(bitcode.len()).unwrap();
+    let words = [0x0b17_c0de, 0, 20, size, 0_u32];
+    let header = words.map(u32::to_le_bytes).concat();
+    [header, bitcode.to_vec()].concat()
+}
+
 /// A stream with the signature of bitcode.
 pub fn signed(stream: Vec<u8>) -> Vec<u8> {
     [b"BC\xc0\xde".to_vec(), stream].concat()
