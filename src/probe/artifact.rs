@@ -9,6 +9,7 @@ use object::FileKind;
 use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
 use serde::Serialize;
 
+use super::binary::is_of_mlx;
 use super::metallib::{self, Argument, Library};
 use super::names::{plain, qualified_name, signature};
 use super::room::Room;
@@ -29,6 +30,8 @@ pub struct Artifact {
     pub format: String,
     /// The functions that it exports: their names, and the signatures of each.
     pub functions: BTreeMap<String, BTreeSet<String>>,
+    /// What else of MLX it exports: what the compiler makes of its types.
+    pub types: BTreeSet<String>,
     /// Its Metal kernels.
     pub kernels: BTreeMap<String, Kernel>,
     /// True where kernels are to be expected of it, or of a file beside it: it has some, or it
@@ -137,10 +140,19 @@ fn library(name: &str, bytes: &[u8], room: &Room) -> std::result::Result<Artifac
         room.take(name.len() + signature.len() + A_FUNCTION)?;
         functions.entry(name).or_default().insert(signature);
     }
+    let mut types = BTreeSet::new();
+    for raw in &exports.data {
+        let name = plain(&signature(raw));
+        if is_of_mlx(&name) {
+            room.take(name.len() + A_FUNCTION)?;
+            types.insert(name);
+        }
+    }
     Ok(Artifact {
         file: name.into(),
         format: exports.format,
         functions,
+        types,
         kernels: BTreeMap::new(),
         metal: exports.metal,
         sources: exports.sources.into_iter().collect(),
@@ -161,18 +173,20 @@ fn metal(name: &str, bytes: &[u8], room: &Room) -> std::result::Result<Artifact,
         file: name.into(),
         format: "metallib".into(),
         functions: BTreeMap::new(),
+        types: BTreeSet::new(),
         kernels: kernels.collect::<std::result::Result<_, String>>()?,
         metal: true,
         sources: BTreeSet::new(),
     })
 }
 
-/// Those of the functions `needed`, as [`binary::imports`] gives them, that no library exports.
+/// Of what is `needed`, as [`binary::imports`] gives it, that which no library exports.
 pub fn lacking(libraries: &[Artifact], needed: &[String]) -> Vec<String> {
-    let all = libraries
+    let functions = libraries
         .iter()
         .flat_map(|l| l.functions.values().flatten());
-    let exported: BTreeSet<&String> = all.collect();
+    let types = libraries.iter().flat_map(|l| &l.types);
+    let exported: BTreeSet<&String> = functions.chain(types).collect();
     let missing = needed.iter().filter(|name| !exported.contains(name));
     missing.cloned().collect()
 }
@@ -188,12 +202,29 @@ pub struct Difference {
     pub changed: Vec<(String, Vec<String>, Vec<String>)>,
 }
 
-/// The differences of two builds: functions, and Metal kernels.
-pub fn compare(first: &[Artifact], second: &[Artifact]) -> (Difference, Difference) {
-    (
-        difference(&functions(first), &functions(second)),
-        difference(&kernels(first), &kernels(second)),
-    )
+/// The differences of two builds.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Exported functions.
+    pub functions: Difference,
+    /// Metal kernels.
+    pub kernels: Difference,
+    /// Metal kernels as source.
+    pub sources: Difference,
+}
+
+/// What differs between two builds.
+pub fn compare(first: &[Artifact], second: &[Artifact]) -> Comparison {
+    Comparison {
+        functions: difference(&functions(first), &functions(second)),
+        kernels: difference(&kernels(first), &kernels(second)),
+        sources: difference(&sources(first), &sources(second)),
+    }
+}
+
+fn sources(artifacts: &[Artifact]) -> BTreeMap<String, Vec<String>> {
+    let all = artifacts.iter().flat_map(|a| &a.sources);
+    all.map(|name| (name.clone(), Vec::new())).collect()
 }
 
 /// All functions by name, with their signatures.

@@ -27,8 +27,8 @@ pub struct Exports {
     /// Exported functions as in the file (mangled; without Mach-O's leading underscore),
     /// sorted, each once.
     pub functions: Vec<String>,
-    /// How many other things are exported: vtables, type information, constants.
-    pub data: usize,
+    /// What else is exported: vtables, type information, constants. As the functions.
+    pub data: Vec<String>,
     /// True where it computes with Metal: it takes Apple's functions for that, or what MLX makes
     /// of them, from others.
     pub metal: bool,
@@ -63,11 +63,22 @@ pub fn exports(path: &Path) -> Result<Exports> {
     })
 }
 
-/// The functions of MLX that the library at `path` takes from others, as C++ writes them.
+/// What the library at `path` takes of MLX from others, functions and types, as C++ writes it.
 pub fn imports(path: &Path) -> Result<Vec<String>> {
     let bytes = file::read(path, Kind::Environment)?;
     let doing = || format!("reading what {} needs", path.display());
     taken(&bytes, &Room::default()).map_err(|what| Error::environment(what).doing(doing()))
+}
+
+/// True for a function of MLX, and for what the compiler makes of a type of MLX: `typeinfo for
+/// mlx::core::Primitive`, which who inherits from it needs.
+pub fn is_of_mlx(name: &str) -> bool {
+    let made = ["typeinfo for ", "typeinfo name for ", "{vtable("];
+    let name = made
+        .into_iter()
+        .find_map(|of| name.strip_prefix(of))
+        .unwrap_or(name);
+    name.starts_with("mlx::")
 }
 
 fn taken(bytes: &[u8], room: &Room) -> std::result::Result<Vec<String>, String> {
@@ -85,8 +96,8 @@ fn taken(bytes: &[u8], room: &Room) -> std::result::Result<Vec<String>, String> 
             .strip_prefix('_')
             .filter(|rest| rest.starts_with("_Z"))
             .unwrap_or(&raw);
-        if qualified_name(raw).starts_with("mlx::") {
-            let name = plain(&signature(raw));
+        let name = plain(&signature(raw));
+        if is_of_mlx(&name) {
             room.take(name.len() + A_NAME)?;
             names.push(name);
         }
@@ -160,7 +171,7 @@ fn read(
         file.dynamic_symbols()
     };
     let mut functions = Vec::new();
-    let (mut data, mut metal) = (0, false);
+    let (mut data, mut metal) = (Vec::new(), false);
     for symbol in symbols {
         let exported = symbol.is_definition() && symbol.scope() != SymbolScope::Linkage;
         if !symbol.is_global() || !(exported || symbol.is_undefined()) {
@@ -184,12 +195,14 @@ fn read(
         } else if symbol.kind() == SymbolKind::Text {
             functions.push(printable(name));
         } else {
-            data += 1;
+            data.push(printable(name));
         }
     }
-    functions.sort_unstable();
-    functions.dedup();
-    if functions.is_empty() && data == 0 {
+    for names in [&mut functions, &mut data] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    if functions.is_empty() && data.is_empty() {
         return Err("it exports nothing: stripped too far, or damaged".into());
     }
     Ok(Exports {
@@ -260,7 +273,7 @@ mod tests {
         assert!(!exports.has("mlx::core::hidden_in_release"));
         assert!(!exports.has("mlx_fork_number"));
         assert!(!exports.has("combine"));
-        assert!(exports.data >= 1);
+        assert!(exports.data.iter().any(|name| name == "mlx_fork_number"));
         assert_eq!(
             exports.of_namespace("mlx::core::fused"),
             ["mlx::core::fused::combine"]

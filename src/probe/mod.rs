@@ -170,7 +170,7 @@ impl Evidence {
             functions: self.library.as_ref().ok().map(|exports| Functions {
                 format: exports.format.clone(),
                 exported: exports.functions.len(),
-                data: exports.data,
+                data: exports.data.len(),
             }),
             kernels: match &self.kernels {
                 Some(Ok(found)) => Some(found.names.len()),

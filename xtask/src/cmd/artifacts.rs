@@ -9,7 +9,7 @@ use mlx_fork::probe::{Expected, binary};
 use mlx_fork::{Error, Result};
 use serde::Serialize;
 
-/// Missing functions that are printed; all are in the JSON.
+/// What is missing that is printed; all are in the JSON.
 const SHOWN: usize = 8;
 
 /// What was found out about the files of one `--artifact`.
@@ -20,7 +20,7 @@ struct Answer {
     promised: Vec<(String, bool)>,
     /// Metal kernels that the series promises; none where nothing here computes with Metal.
     promised_kernels: Option<Vec<PromisedKernel>>,
-    /// Functions of MLX that our extension needs and these libraries don't export; none where
+    /// Functions and types of MLX that our extension needs and these libraries don't export; none where
     /// there is no current extension.
     lacking: Option<Vec<String>>,
 }
@@ -124,16 +124,16 @@ fn print(answer: &Answer, pattern: Option<&str>) {
 fn print_lacking(lacking: &[String], needed: usize) {
     match lacking.len() {
         0 => println!(
-            "  our extension would load: it has all {needed} functions of MLX that it uses"
+            "  our extension would load: it has all {needed} functions and types of MLX that it uses"
         ),
         // A part of a wheel, or a library of something else.
         all if all == needed => println!(
-            "  our extension would not load: none of the {needed} functions of MLX that it uses \
-             is here"
+            "  our extension would not load: none of the {needed} functions and types of \
+             MLX that it uses is here"
         ),
         some => {
             println!(
-                "  our extension would not load: {some} of {needed} functions of MLX are missing"
+                "  our extension would not load: {some} of {needed} functions and types of MLX are missing"
             );
             for name in lacking.iter().take(SHOWN) {
                 println!("    {name}");
@@ -179,11 +179,16 @@ fn print_named(library: &Artifact, pattern: &str) {
 /// Prints what the second file has and the first has not, and the other way round.
 pub fn compare(first: &Path, second: &Path, json: bool) -> Result<()> {
     let (first, second) = (artifact::read(first)?, artifact::read(second)?);
-    let (functions, kernels) = artifact::compare(&first, &second);
+    let all = artifact::compare(&first, &second);
     if json {
-        return print_json(&serde_json::json!({ "functions": functions, "kernels": kernels }));
+        return print_json(&all);
     }
-    for (what, difference) in [("functions", &functions), ("kernels", &kernels)] {
+    let parts = [
+        ("functions", &all.functions),
+        ("kernels", &all.kernels),
+        ("kernels as source", &all.sources),
+    ];
+    for (what, difference) in parts {
         println!(
             "{what}: {} added, {} removed, {} changed",
             difference.added.len(),
