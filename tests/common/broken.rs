@@ -112,7 +112,10 @@ pub fn changes(scenario: &Scenario, tree: &Path) -> Vec<Change> {
         let mut found = edits(&source);
         found.extend(weakened(&source));
         for edit in found {
-            if !inside.iter().any(|(from, to)| *from < edit.start && edit.end < *to) {
+            if !inside
+                .iter()
+                .any(|(from, to)| *from < edit.start && edit.end < *to)
+            {
                 continue;
             }
             let (line, column) = source.place(edit.start);
@@ -153,7 +156,10 @@ fn run(scenario: &Scenario, emulator: &Emulator) -> Result<Outcome, mlx_fork::Er
         seed: 3,
         ..Settings::default()
     };
-    (scenario.launch)(&kernel).settings(settings).limit(LIMIT).run()
+    (scenario.launch)(&kernel)
+        .settings(settings)
+        .limit(LIMIT)
+        .run()
 }
 
 fn caught(scenario: &Scenario, change: &Change, emulator: &dyn Fn(&Path) -> Emulator) -> Caught {
@@ -189,7 +195,12 @@ pub fn prove(
     let nothing = tempfile::tempdir().unwrap();
     let sound = run(scenario, &emulator(nothing.path())).unwrap();
     sound.report.clean().unwrap();
-    assert_eq!((scenario.judge)(&sound), None, "{} is not sound", scenario.name);
+    assert_eq!(
+        (scenario.judge)(&sound),
+        None,
+        "{} is not sound",
+        scenario.name
+    );
 
     let all = sample(changes(scenario, tree), seed);
     let mut proven: Vec<(Change, Caught)> = Vec::new();
@@ -219,7 +230,12 @@ pub fn prove(
                 "nothing".into()
             }
         };
-        writeln!(table, "{}\t{}\t{}\t{what}", scenario.name, change.name, change.after).unwrap();
+        writeln!(
+            table,
+            "{}\t{}\t{}\t{what}",
+            scenario.name, change.name, change.after
+        )
+        .unwrap();
     }
     assert!(
         unseen.is_empty(),
