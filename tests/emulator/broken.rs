@@ -143,7 +143,8 @@ fn a_broken_gather_qmv_fast_shows() {
 
 #[test]
 fn a_broken_gather_qmm_t_shows() {
-    let product = Product::new(5, 64, 128);
+    // A whole tile of rows, and one with rows left over.
+    let product = Product::new(37, 64, 128);
     let reference = product.reference();
     prove(&Scenario {
         name: "gather_qmm_t",
@@ -155,7 +156,7 @@ fn a_broken_gather_qmm_t_shows() {
         )],
         launch: Box::new(|kernel| {
             let launch = product.launch(kernel, true);
-            launch.threadgroups([2, 1, 4]).group([32, 2, 2])
+            launch.threadgroups([2, 2, 4]).group([32, 2, 2])
         }),
         judge: Box::new(|outcome| first_wrong(&outcome.values(6), &reference, 1e-3)),
     });
@@ -163,9 +164,9 @@ fn a_broken_gather_qmm_t_shows() {
 
 #[test]
 fn a_broken_affine_quantize_shows() {
-    let groups = 12;
-    let count = groups * quantize::GROUP;
-    let w = numbers(5, count);
+    // The last group is zero throughout.
+    let mut w = numbers(5, 12 * quantize::GROUP);
+    w[11 * quantize::GROUP..].fill(0.0);
     let judge = |outcome: &Outcome| {
         quantize::first_wrong(outcome, &w).map(|(element, why)| Wrong { element, why })
     };
