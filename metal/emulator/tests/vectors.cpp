@@ -160,6 +160,7 @@ void integers_and_bools() {
       same(!t, bool4(false, true, false, true)) &&
       same(t ^ u, bool4(false, true, true, false)));
   CHECK(any(t) && !all(t) && all(t || !t));
+  CHECK(as_type<uint>(a == a) == 0x01010101 && as_type<uint>(!t) == 0x01000100);
   CHECK(
       same(int4(t), int4(1, 0, 1, 0)) &&
       same(bool4(uint4(0, 2, 256, 0)), bool4(false, true, true, false)));

@@ -32,7 +32,8 @@ constexpr float nan_value = numeric_limits<float>::quiet_NaN();
 
 // What lane `lane` brings: numbers whose sums round differently in each order.
 float brought(uint lane) {
-  return (lane % 3 == 0 ? 1.0f : 0x1p-20f) * float(lane * 37 % 101 + 1) / 7.0f;
+  const float scale = lane % 5 == 0 ? 60.0f : lane % 3 == 0 ? 0.01f : 1.0f;
+  return scale * float(lane * 9 % 101 + 1) / 7.0f;
 }
 
 template <typename T>
@@ -85,6 +86,12 @@ void sums_in_order(Judge& judge, uint lane) {
   CHECK(same_bits(simd_sum(half(brought(lane))), sum_by_order<half>(order)));
   CHECK(
       same_bits(simd_sum(bfloat(brought(lane))), sum_by_order<bfloat>(order)));
+  for (uint other = 0; other < 4; ++other) {
+    const emu::Reduction reduction = emu::Reduction(other);
+    CHECK(
+        reduction == order ||
+        !same_bits(sum_by_order<float>(reduction), sum_by_order<float>(order)));
+  }
   const float2 sums = simd_sum(float2(brought(lane), 1));
   CHECK(same_bits(sums.x, sum_by_order<float>(order)) && sums.y == 32);
 }
