@@ -34,7 +34,7 @@ pub struct Fault {
     pub frames: Vec<Frame>,
     /// Where the other access of a race was.
     pub other: Vec<Frame>,
-    /// The thread's position in the grid.
+    /// The thread's position in its threadgroup.
     pub thread: Option<[u32; 3]>,
     /// Its threadgroup's position.
     pub threadgroup: Option<[u32; 3]>,
