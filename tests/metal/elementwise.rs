@@ -144,7 +144,6 @@ fn given_exp_the_gate_has_the_bits_of_its_definition() {
                 stock_differs += usize::from(stock[i].to_bits() != out[i].to_bits());
             }
             assert_eq!(bits, 0, "{name} {numerics:?}");
-            println!("{name} {numerics:?}: {stock_differs} of {COUNT} differ from stock's");
             // Where operations round one by one, stock's chain is the definition too.
             if numerics.habit == Habit::Each {
                 assert_eq!(stock_differs, 0, "{name} {numerics:?}");

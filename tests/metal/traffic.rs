@@ -87,13 +87,10 @@ fn a_simd_group_loads_weights_that_lie_together() {
             .filter(|load| load.buffer.ends_with('w'));
         let (mut lines, mut bytes) = (0, 0);
         for load in loads {
-            println!(
-                "{op}: {}: {} accesses of {} bytes in {} lines",
-                load.buffer, load.accesses, load.distinct_bytes, load.lines_128
-            );
             lines += load.lines_128;
             bytes += load.distinct_bytes;
         }
+        println!("{op}: {bytes} bytes of weights in {lines} lines of 128");
         assert!(bytes > 0);
         // Whole lines, but for where an odd row ends.
         assert!(
