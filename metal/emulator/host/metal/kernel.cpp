@@ -1,0 +1,123 @@
+// Copyright © 2026 The mlx-fork authors
+
+#include "metal/kernel.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <sstream>
+
+#include "metal/program.h"
+#include "metal/types.h"
+
+namespace emu::host {
+namespace {
+
+// The tool's exit code where a library has no such kernel.
+constexpr int no_such_kernel = 2;
+
+std::string environment(const char* name, const char* otherwise) {
+  const char* value = getenv(name);
+  return value && *value ? value : otherwise;
+}
+
+const std::string& tool() {
+  static const std::string tool = environment("MLX_FORK_EMULATOR", "");
+  if (tool.empty()) {
+    throw std::runtime_error(
+        "MLX_FORK_EMULATOR doesn't say which program compiles kernels; "
+        "`cargo xtask python --side emulated` sets it");
+  }
+  return tool;
+}
+
+// A line for each fact: "buffer INDEX const|mutable SIZE|- NAME", …
+Kernel read_kernel(const std::string& name, const std::string& facts) {
+  Kernel kernel{name, {}, {}, {}, {}, most_threads, {}};
+  std::istringstream lines(facts);
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::istringstream words(line);
+    std::string what;
+    words >> what;
+    if (what == "driver") {
+      kernel.driver = line.substr(what.size() + 1);
+    } else if (what == "library") {
+      kernel.library = line.substr(what.size() + 1);
+    } else if (what == "threads") {
+      words >> kernel.most_threads;
+    } else if (what == "threadgroup") {
+      uint64_t index = 0;
+      words >> index;
+      kernel.threadgroup.push_back(index);
+    } else if (what == "buffer") {
+      KernelBuffer buffer{};
+      std::string access, size;
+      words >> buffer.index >> access >> size >> buffer.name;
+      buffer.is_const = access == "const";
+      buffer.is_reference = size != "-";
+      buffer.size = buffer.is_reference ? std::stoull(size) : 0;
+      kernel.buffers.push_back(std::move(buffer));
+    }
+  }
+  if (kernel.driver.empty() || kernel.library.empty()) {
+    throw std::runtime_error(tool() + " didn't say what it made of " + name);
+  }
+  return kernel;
+}
+
+void remove_scratch() {
+  std::error_code ignored;
+  std::filesystem::remove_all(scratch(), ignored);
+}
+
+} // namespace
+
+Mode mode() {
+  static const auto mode = environment("MLX_FORK_EMULATOR_MODE", "checked");
+  return mode == "plain" ? Mode::plain : Mode::checked;
+}
+
+uint64_t seed() {
+  static const auto seed =
+      strtoull(environment("MLX_FORK_EMULATOR_SEED", "1").c_str(), nullptr, 10);
+  return seed;
+}
+
+const std::string& scratch() {
+  static const std::string folder = [] {
+    // Launches pass whole buffers by files: in memory, where there is such a place.
+    std::error_code none;
+    auto shared = std::filesystem::is_directory("/dev/shm", none);
+    auto parent = environment("TMPDIR", shared ? "/dev/shm" : "/tmp");
+    auto name = parent + "/mlx-emulated-XXXXXX";
+    if (!mkdtemp(name.data())) {
+      throw std::runtime_error("can't make a folder in " + parent);
+    }
+    atexit(remove_scratch);
+    return name;
+  }();
+  return folder;
+}
+
+Kernel compile(const std::string& library, const std::string& name) {
+  auto how = mode() == Mode::plain ? "--plain" : "--checked";
+  auto ended = run_program(
+      {tool(), "emulated-kernel", "compile", how, library, name});
+  if (ended.status == no_such_kernel) {
+    throw NoSuchKernel(ended.errors);
+  }
+  if (ended.status != 0) {
+    throw std::runtime_error(ended.errors);
+  }
+  return read_kernel(name, ended.output);
+}
+
+std::string explain(const std::string& report, const Kernel& kernel) {
+  auto ended = run_program(
+      {tool(), "emulated-kernel", "explain", report, kernel.library});
+  return ended.status == 0 ? ended.output : ended.errors;
+}
+
+} // namespace emu::host
