@@ -7,6 +7,7 @@ mod bindings;
 mod docs;
 mod doctor;
 mod edits;
+mod emulate;
 mod env;
 mod kernels;
 mod lint;
@@ -37,6 +38,7 @@ pub enum Command {
     Python(python::Python),
     Env(env::Env),
     Kernels(kernels::Kernels),
+    Emulate(Box<emulate::Emulate>),
     Sanitize(sanitize::Sanitize),
     Mutants(mutants::Mutants),
     Test(test::Test),
@@ -64,6 +66,7 @@ impl Command {
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
+            Command::Emulate(command) => command.run(),
             Command::Sanitize(command) => command.run(),
             Command::Mutants(command) => command.run(),
             Command::Test(command) => command.run(),
