@@ -16,6 +16,7 @@ pub mod git;
 pub mod kernel_tests;
 pub mod layout;
 pub mod lock;
+pub mod macos;
 pub mod mutants;
 pub mod parity;
 pub mod probe;

@@ -124,6 +124,15 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     });
     if cfg!(target_os = "linux") {
         suites.push(Suite {
+            name: "check-macos",
+            runner: Runner::Command,
+            command: Command::new(&this)
+                .arg("check-macos")
+                .args((!full).then_some("--quick"))
+                .current_dir(layout.root()),
+            log: log("check-macos"),
+        });
+        suites.push(Suite {
             name: "sanitizers",
             runner: Runner::Command,
             command: Command::new(this)

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::{BuildReport, Chain, Mode};
 use crate::build::stamp::{Inputs, Stamp};
-use crate::build::{self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools};
+use crate::build::{
+    self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools, wheel,
+};
 use crate::composed::Composed;
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
@@ -171,7 +173,7 @@ impl Chain<'_> {
     ) -> Result<Vec<BuildReport>> {
         let against = match prefix {
             Some(prefix) => Against::Prefix(prefix.to_path_buf()),
-            None => Against::Wheel(mlx_version(&self.layout.mlx_local())?),
+            None => Against::Wheel(wheel::release_of(&self.layout.mlx_local())?),
         };
         let built = self.step("extension", |chain| {
             let options = &chain.request.options;
@@ -294,26 +296,6 @@ impl Chain<'_> {
             stamp.save(&inputs, std::slice::from_ref(&counts))?;
             Ok((found, true))
         })
-    }
-}
-
-/// The release that a tree of MLX says it is, as PyPI names it.
-fn mlx_version(tree: &Path) -> Result<String> {
-    let path = tree.join("mlx/version.h");
-    let text = std::fs::read_to_string(&path).doing(reading(&path))?;
-    let part = |name: &str| {
-        let define = format!("#define MLX_VERSION_{name} ");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&define))
-            .map(str::trim)
-    };
-    match (part("MAJOR"), part("MINOR"), part("PATCH")) {
-        (Some(major), Some(minor), Some(patch)) => Ok(format!("{major}.{minor}.{patch}")),
-        _ => Err(Error::environment(format!(
-            "{} does not say which release it is",
-            path.display()
-        ))
-        .hint("name the MLX to build against: --against PREFIX")),
     }
 }
 
