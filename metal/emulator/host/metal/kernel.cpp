@@ -9,13 +9,12 @@
 #include <sstream>
 
 #include "metal/program.h"
-#include "metal/types.h"
 
 namespace emu::host {
 namespace {
 
-// The tool's exit code where a library has no such kernel.
-constexpr int no_such_kernel = 2;
+// What the tool prints where a library has no such kernel.
+constexpr const char* no_such_kernel = "absent\n";
 
 std::string environment(const char* name, const char* otherwise) {
   const char* value = getenv(name);
@@ -32,9 +31,12 @@ const std::string& tool() {
   return tool;
 }
 
-// A line for each fact: "buffer INDEX const|mutable SIZE|- NAME", …
-Kernel read_kernel(const std::string& name, const std::string& facts) {
-  Kernel kernel{name, {}, {}, {}, {}, most_threads, {}};
+// A line for each fact: "buffer INDEX const|mutable NAME", …
+Kernel read_kernel(
+    const std::string& source,
+    const std::string& name,
+    const std::string& facts) {
+  Kernel kernel{name, source, {}, {}, {}, {}, {}};
   std::istringstream lines(facts);
   std::string line;
   while (std::getline(lines, line)) {
@@ -45,19 +47,15 @@ Kernel read_kernel(const std::string& name, const std::string& facts) {
       kernel.driver = line.substr(what.size() + 1);
     } else if (what == "library") {
       kernel.library = line.substr(what.size() + 1);
-    } else if (what == "threads") {
-      words >> kernel.most_threads;
     } else if (what == "threadgroup") {
       uint64_t index = 0;
       words >> index;
       kernel.threadgroup.push_back(index);
     } else if (what == "buffer") {
       KernelBuffer buffer{};
-      std::string access, size;
-      words >> buffer.index >> access >> size >> buffer.name;
+      std::string access;
+      words >> buffer.index >> access >> buffer.name;
       buffer.is_const = access == "const";
-      buffer.is_reference = size != "-";
-      buffer.size = buffer.is_reference ? std::stoull(size) : 0;
       kernel.buffers.push_back(std::move(buffer));
     }
   }
@@ -101,22 +99,32 @@ const std::string& scratch() {
   return folder;
 }
 
-Kernel compile(const std::string& library, const std::string& name) {
-  auto how = mode() == Mode::plain ? "--plain" : "--checked";
-  auto ended = run_program(
-      {tool(), "emulated-kernel", "compile", how, library, name});
-  if (ended.status == no_such_kernel) {
-    throw NoSuchKernel(ended.errors);
+std::vector<std::string> command(const char* what) {
+  std::vector<std::string> words{tool(), "emulated-kernel"};
+  if (mode() == Mode::plain) {
+    words.emplace_back("--plain");
   }
+  words.emplace_back(what);
+  return words;
+}
+
+Kernel compile(const std::string& library, const std::string& name) {
+  auto words = command("compile");
+  words.insert(words.end(), {library, name});
+  auto ended = run_program(words);
   if (ended.status != 0) {
     throw std::runtime_error(ended.errors);
   }
-  return read_kernel(name, ended.output);
+  if (ended.output == no_such_kernel) {
+    throw NoSuchKernel(library + " has no kernel " + name);
+  }
+  return read_kernel(library, name, ended.output);
 }
 
 std::string explain(const std::string& report, const Kernel& kernel) {
-  auto ended = run_program(
-      {tool(), "emulated-kernel", "explain", report, kernel.library});
+  auto words = command("explain");
+  words.insert(words.end(), {kernel.source, kernel.name, report});
+  auto ended = run_program(words);
   return ended.status == 0 ? ended.output : ended.errors;
 }
 

@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Kernels as the tool compiles them: `$MLX_FORK_EMULATOR compile LIBRARY KERNEL`
-// prints where the result is.
+// Kernels as the tool compiles them: the program that MLX_FORK_EMULATOR names
+// says where the result is.
 
 #pragma once
 
@@ -20,18 +20,16 @@ using Constants = std::map<uint64_t, std::string>;
 struct KernelBuffer {
   uint64_t index;
   bool is_const;
-  bool is_reference; // and then has this size, in bytes
-  uint64_t size;
   std::string name;
 };
 
 struct Kernel {
   std::string name;
+  std::string source; // the library that MLX loaded it from
   std::string library; // a shared library of the driver's
   std::string driver; // the program that runs it
   std::vector<KernelBuffer> buffers;
   std::vector<uint64_t> threadgroup; // indices of its threadgroup arguments
-  uint64_t most_threads; // of a threadgroup
   Constants constants;
 };
 

@@ -180,9 +180,9 @@ std::string check(const Launch& launch) {
   if (launch.group.count() == 0 || launch.grid.count() == 0) {
     return wrong("the launch is empty");
   }
-  if (launch.group.count() > kernel.most_threads) {
+  if (launch.group.count() > most_threads) {
     return wrong(
-        "the threadgroup has more than " + std::to_string(kernel.most_threads) +
+        "the threadgroup has more than " + std::to_string(most_threads) +
         " threads");
   }
   uint64_t threadgroup = 0;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "metal/kernel.h"
+#include "metal/types.h"
 #include "objective_c/object.h"
 
 namespace emu::host {
@@ -20,7 +21,7 @@ class Pipeline : public Object {
     return kernel_;
   }
   uint64_t most_threads() const {
-    return kernel_.most_threads;
+    return emu::host::most_threads;
   }
   uint64_t simd_width() const {
     return 32;
