@@ -9,6 +9,7 @@ pub mod bench;
 pub mod build;
 pub mod composed;
 pub mod config;
+pub mod device;
 pub mod emulator;
 pub mod env;
 pub mod error;

@@ -20,16 +20,17 @@ static constant constexpr const int ROWS = 4;
 
 /**
  * Of four sums in each lane, the total of one over all lanes: that of
- * sums[lane / 8].
+ * sums[lane / 8]. V is float, or a vector of independent sums.
  */
-METAL_FUNC float total_of_row(const thread float* sums, uint lane) {
+template <typename V>
+METAL_FUNC V total_of_row(const thread V* sums, uint lane) {
   bool high = lane & 16;
-  float a = high ? sums[2] : sums[0];
-  float b = high ? sums[3] : sums[1];
+  V a = high ? sums[2] : sums[0];
+  V b = high ? sums[3] : sums[1];
   a += simd_shuffle_xor(high ? sums[0] : sums[2], 16);
   b += simd_shuffle_xor(high ? sums[1] : sums[3], 16);
   high = lane & 8;
-  float total = high ? b : a;
+  V total = high ? b : a;
   total += simd_shuffle_xor(high ? a : b, 8);
   total += simd_shuffle_xor(total, 4);
   total += simd_shuffle_xor(total, 2);
@@ -59,7 +60,7 @@ METAL_FUNC void add_rows(
   constexpr int scale_size = sizeof(T);
   MLX_MTL_PRAGMA_UNROLL
   for (int i = 0; i < matrices; i++) {
-    auto& strides = params.matrices[i];
+    const constant MatrixStrides& strides = params.matrices[i];
     MLX_MTL_PRAGMA_UNROLL
     for (int r = 0; r < ROWS; r++) {
       // Beyond the last row, the last row again: its sums go nowhere.
@@ -80,16 +81,16 @@ METAL_FUNC void add_rows(
   int group_size = Format::group_size();
   int groups = K / group_size;
   for (int first = 0; first < K; first += LANES * group_size) {
-    float scale[matrices][ROWS];
-    float bias[matrices][ROWS];
+    float4 scale[matrices]; // of the rows
+    float4 bias[matrices];
     int group = first / group_size + int(lane);
     MLX_MTL_PRAGMA_UNROLL
     for (int i = 0; i < matrices; i++) {
-      auto& strides = params.matrices[i];
+      const constant MatrixStrides& strides = params.matrices[i];
+      scale[i] = 0;
+      bias[i] = 0;
       MLX_MTL_PRAGMA_UNROLL
       for (int r = 0; r < ROWS; r++) {
-        scale[i][r] = 0;
-        bias[i][r] = 0;
         if (group < groups) {
           scale[i][r] = scale_at<T, Format>(
               scales[i][r], Access::at(group, strides.scales.column));
@@ -117,13 +118,15 @@ METAL_FUNC void add_rows(
       }
       MLX_MTL_PRAGMA_UNROLL
       for (int i = 0; i < matrices; i++) {
-        MLX_MTL_PRAGMA_UNROLL
-        for (int r = 0; r < ROWS; r++) {
-          // All lanes take part in the shuffles.
-          float s = simd_shuffle(scale[i][r], owner);
-          float b =
-              Format::mode() == Affine ? simd_shuffle(bias[i][r], owner) : 0.0f;
-          if (k < K) {
+        // All lanes take part in the shuffles.
+        float4 s = simd_shuffle(scale[i], owner);
+        float4 b = 0;
+        if (Format::mode() == Affine) {
+          b = simd_shuffle(bias[i], owner);
+        }
+        if (k < K) {
+          MLX_MTL_PRAGMA_UNROLL
+          for (int r = 0; r < ROWS; r++) {
             uint codes[CHUNK_WORDS];
             Access::template codes<Format>(
                 w[i][r], params.matrices[i].w.column, k / CHUNK, codes);
@@ -133,9 +136,9 @@ METAL_FUNC void add_rows(
             for (int j = 0; j < CHUNK; j++) {
               dot = fma(x_values[j], values[j], dot);
             }
-            sums[i][r] = fma(s, dot, sums[i][r]);
+            sums[i][r] = fma(s[r], dot, sums[i][r]);
             if (Format::mode() == Affine) {
-              sums[i][r] = fma(b, x_sum, sums[i][r]);
+              sums[i][r] = fma(b[r], x_sum, sums[i][r]);
             }
           }
         }

@@ -36,8 +36,10 @@ METAL_FUNC bool find_operands(
 
 template <typename T>
 METAL_FUNC float weight_at(const device uint8_t* weights, int64_t at) {
-  return float_weights ? reinterpret_cast<const device float*>(weights)[at]
-                       : reinterpret_cast<const device T*>(weights)[at];
+  if (float_weights) {
+    return reinterpret_cast<const device float*>(weights)[at];
+  }
+  return reinterpret_cast<const device T*>(weights)[at];
 }
 
 template <typename T>

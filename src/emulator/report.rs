@@ -171,17 +171,6 @@ pub struct Counts {
     pub buffers: Vec<BufferCounts>,
 }
 
-impl Counts {
-    /// Bytes read from buffers over the fewest possible: those that were read at all, once each.
-    /// `None` where nothing was read.
-    pub fn read_ratio(&self) -> Option<f64> {
-        let distinct: u64 = self.buffers.iter().map(|buffer| buffer.distinct_read).sum();
-        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-        let ratio = self.device_read as f64 / distinct as f64;
-        (distinct > 0).then_some(ratio)
-    }
-}
-
 /// How the SIMD groups used a buffer at one place of the source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Load {
@@ -287,7 +276,12 @@ impl Report {
         let wanted = !raw.faults.is_empty() || !raw.loads.is_empty();
         let symbols = wanted.then(|| Symbols::read(&kernel.library));
         let frames = |pc: Option<u64>| match (&symbols, pc) {
-            (Some(symbols), Some(pc)) => symbols.frames(pc),
+            (Some(symbols), Some(pc)) => {
+                let mut frames = symbols.frames(pc);
+                // The function that the translation added.
+                frames.retain(|frame| !frame.function.contains("emu_entry_"));
+                frames
+            }
             _ => Vec::new(),
         };
         let fault = |fault: RawFault| {
@@ -369,6 +363,22 @@ impl Report {
     pub(super) fn note(&mut self, fault: Fault) {
         self.faults.push(fault);
         self.faults_in_all += 1;
+    }
+
+    /// Bytes read from device memory over the fewest possible: those that were read at all, once
+    /// each. Not what the constant address space holds, which GPUs keep at hand. `None` where
+    /// nothing was read.
+    pub fn read_ratio(&self) -> Option<f64> {
+        let constant = |index: u32| {
+            let mut arguments = self.arguments.iter();
+            arguments.any(|a| a.kind == "buffer" && a.index == index && a.space == "constant")
+        };
+        let buffers = || self.counts.buffers.iter().filter(|b| !constant(b.index));
+        let read: u64 = buffers().map(|buffer| buffer.read).sum();
+        let distinct: u64 = buffers().map(|buffer| buffer.distinct_read).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        let ratio = read as f64 / distinct as f64;
+        (distinct > 0).then_some(ratio)
     }
 
     /// The faults of one kind.

@@ -4,7 +4,9 @@
 //!
 //! Apple's Metal compiler has no stand-in: kernels are run by the emulator, not here.
 
+pub mod evidence;
 pub mod kit;
+pub mod machine;
 pub mod quick;
 pub mod report;
 pub mod setting;
@@ -13,6 +15,7 @@ pub(crate) mod wheel;
 mod whole;
 
 pub use kit::Kit;
+pub use machine::Machine;
 pub use quick::Quick;
 pub use report::{Check, Report};
 pub use setting::Setting;

@@ -9,7 +9,7 @@ use crate::build::files::remove;
 use crate::build::project::{Held, Project};
 use crate::build::stamp::Inputs;
 use crate::error::{Doing, Error, Kind, Result, reading};
-use crate::probe::binary;
+use crate::probe::{binary, names};
 use crate::ui::Ui;
 
 use super::report::Report;
@@ -187,7 +187,7 @@ impl Whole<'_> {
         let missing: Vec<String> = known
             .difference(&found)
             .filter(|name| !name.contains(LEFT_OUT))
-            .map(|name| binary::signature(name))
+            .map(|name| names::signature(name))
             .collect();
         let features = self.setting.tree.series.selected();
         let promised = features.flat_map(|feature| &feature.probes.symbols);

@@ -383,8 +383,8 @@ fn print_counts(report: &Report) {
         ]);
     }
     println!("{table}");
-    let all = counts.read_ratio().map_or(String::new(), |ratio| {
-        format!(", {ratio:.2} × the fewest possible")
+    let all = report.read_ratio().map_or(String::new(), |ratio| {
+        format!(", {ratio:.2} × the fewest possible but for constants")
     });
     println!(
         "device: {} bytes read{all}, {} written",

@@ -224,6 +224,9 @@ fn show(summary: &Summary, root: &Path) {
         }
     }
     println!("{table}");
+    if let Some(path) = &summary.evidence {
+        println!("the record of this run: {}", path.display());
+    }
     if let Some(lines) = &summary.unpinned {
         println!("this commit is no pin; to pin it:\n{lines}");
     }

@@ -71,15 +71,16 @@ struct abs {
 
 namespace metal {
 
-#define EMU_COMMON_2(name)                                                   \
-  template <                                                                 \
-      typename T,                                                            \
-      typename U,                                                            \
-      typename V = emu::common_t<T, U>,                                      \
-      emu::unless_bfloat_expression<T, U> = 0>                               \
-  EMU_INLINE emu::result_of_t<V> name(const T& x, const U& y) {              \
-    return emu::elementwise<emu::fn::name, emu::result_of_t<V>>(V(x), V(y)); \
-  }                                                                          \
+#define EMU_COMMON_2(name)                                                 \
+  template <                                                               \
+      typename T,                                                          \
+      typename U,                                                          \
+      typename V = emu::common_t<T, U>,                                    \
+      emu::unless_bfloat_expression<T, U> = 0>                             \
+  EMU_INLINE auto name(const T& x, const U& y) {                           \
+    return emu::as_expression<T, U>(                                       \
+        emu::elementwise<emu::fn::name, emu::result_of_t<V>>(V(x), V(y))); \
+  }                                                                        \
   EMU_BFLOAT_EXPRESSION_2(name)
 
 EMU_COMMON_2(max)
@@ -90,25 +91,26 @@ template <
     typename T,
     typename V = emu::common_t<T>,
     emu::unless_bfloat_expression<T> = 0>
-EMU_INLINE emu::result_of_t<V> abs(const T& x) {
-  return emu::elementwise<emu::fn::abs, emu::result_of_t<V>>(V(x));
+EMU_INLINE auto abs(const T& x) {
+  return emu::as_expression<T>(
+      emu::elementwise<emu::fn::abs, emu::result_of_t<V>>(V(x)));
 }
 EMU_BFLOAT_EXPRESSION_1(abs)
 
-#define EMU_COMMON_3(name, expression)                                         \
-  template <                                                                   \
-      typename T,                                                              \
-      typename U,                                                              \
-      typename W,                                                              \
-      typename V = emu::common_t<T, U, W>,                                     \
-      emu::unless_bfloat_expression<T, U, W> = 0>                              \
-  EMU_INLINE emu::result_of_t<V> name(const T& x_, const U& y_, const W& z_) { \
-    typedef emu::result_of_t<V> R;                                             \
-    const R x = R(V(x_));                                                      \
-    const R y = R(V(y_));                                                      \
-    const R z = R(V(z_));                                                      \
-    return expression;                                                         \
-  }                                                                            \
+#define EMU_COMMON_3(name, expression)                          \
+  template <                                                    \
+      typename T,                                               \
+      typename U,                                               \
+      typename W,                                               \
+      typename V = emu::common_t<T, U, W>,                      \
+      emu::unless_bfloat_expression<T, U, W> = 0>               \
+  EMU_INLINE auto name(const T& x_, const U& y_, const W& z_) { \
+    typedef emu::result_of_t<V> R;                              \
+    const R x = R(V(x_));                                       \
+    const R y = R(V(y_));                                       \
+    const R z = R(V(z_));                                       \
+    return emu::as_expression<T, U, W>(R(expression));          \
+  }                                                             \
   EMU_BFLOAT_EXPRESSION_3(name)
 
 EMU_COMMON_3(max3, max(x, max(y, z)))

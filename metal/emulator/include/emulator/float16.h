@@ -10,9 +10,8 @@
 // parameter keep it as it is.
 //
 // As in Metal: half and float convert to each other implicitly; bfloat converts
-// to float implicitly, and from float or half only when asked. A conversion to
-// an integer must be asked for too, which is stricter than Metal: a class that
-// converted to both would make `c ? h : 0` ambiguous.
+// to float implicitly, and from float or half only when asked. Not as in Metal:
+// `c ? h : 1.0f` and `c ? h : 0` are ambiguous; the kernel has to say half(0).
 
 #pragma once
 
@@ -150,6 +149,35 @@ constexpr bool small_converts = is_number<T> &&
     (SmallOperand<T>::rank == 1 || is_small_of<T, F> ||
      (std::is_same_v<F, HalfFormat> && SmallOperand<T>::rank == 3));
 
+template <typename C, typename T, typename = void>
+struct HasConversion : std::false_type {};
+template <typename C, typename T>
+struct HasConversion<
+    C,
+    T,
+    std::void_t<decltype(std::declval<C>().operator T())>> : std::true_type {};
+
+// Whether a class converts to a 16-bit type by way of an arithmetic type; it
+// may have a conversion to the 16-bit type itself, which then is the one. A
+// class that gives a float gives a bfloat only when asked.
+template <
+    typename F,
+    typename C,
+    bool = std::is_class_v<std::remove_reference_t<C>> &&
+        !is_number<std::remove_cv_t<std::remove_reference_t<C>>>>
+struct SmallFromClass {
+  static constexpr bool possible = false;
+  static constexpr bool implicit = false;
+};
+
+template <typename F, typename C>
+struct SmallFromClass<F, C, true> {
+  static constexpr bool possible = std::is_convertible_v<C, float> &&
+      !HasConversion<C, metal::Float16<F>>::value;
+  static constexpr bool implicit =
+      std::is_same_v<F, HalfFormat> || !HasConversion<C, float>::value;
+};
+
 } // namespace emu
 
 namespace metal {
@@ -174,6 +202,24 @@ struct Float16 {
   EMU_INLINE explicit constexpr Float16(T v)
       : emu_bits(F::round(emu::to_float(v))) {}
 
+  // A class of the kernel's, by way of what it converts to.
+  template <
+      typename C,
+      std::enable_if_t<
+          emu::SmallFromClass<F, C>::possible &&
+              emu::SmallFromClass<F, C>::implicit,
+          int> = 0>
+  EMU_INLINE constexpr Float16(C&& v) : Float16(static_cast<float>(v)) {}
+
+  template <
+      typename C,
+      std::enable_if_t<
+          emu::SmallFromClass<F, C>::possible &&
+              !emu::SmallFromClass<F, C>::implicit,
+          long> = 0>
+  EMU_INLINE explicit constexpr Float16(C&& v)
+      : Float16(static_cast<float>(v)) {}
+
   static EMU_INLINE constexpr Float16 emu_from_bits(uint16_t bits) {
     Float16 v{};
     v.emu_bits = bits;
@@ -184,21 +230,9 @@ struct Float16 {
     return F::widen(emu_bits);
   }
 
-  // A template, so that no further conversion is added to it: `c ? h : 0` is
-  // a half.
-  template <typename T, std::enable_if_t<std::is_same_v<T, float>, int> = 0>
-  EMU_INLINE constexpr operator T() const {
+  // To other numbers by way of float, as the language adds.
+  EMU_INLINE constexpr operator float() const {
     return emu_float();
-  }
-
-  template <
-      typename T,
-      std::enable_if_t<
-          (std::is_arithmetic_v<T> && !std::is_same_v<T, float>) ||
-              std::is_enum_v<T>,
-          int> = 0>
-  EMU_INLINE explicit constexpr operator T() const {
-    return static_cast<T>(emu_float());
   }
 
   EMU_INLINE constexpr Float16 operator+() const {
@@ -230,7 +264,9 @@ struct Float16 {
   }
 };
 
-// A 16-bit expression that has not been rounded yet.
+// A 16-bit expression that has not been rounded yet. It becomes a float, or a
+// variable of its type, without being asked: no further conversion is added to
+// it, so that `c ? a * b : 0` keeps the type.
 template <typename F>
 struct Excess {
   float emu_value;
@@ -239,10 +275,15 @@ struct Excess {
 
   template <
       typename T,
+      std::enable_if_t<emu::SmallOperand<T>::rank == 1, int> = 0>
+  EMU_INLINE constexpr Excess(T v) : emu_value(emu::small_operand<F>(v)) {}
+
+  template <
+      typename T,
       std::enable_if_t<
-          emu::is_number<T> && !std::is_same_v<T, float> &&
+          (emu::SmallOperand<T>::rank > 1) && !std::is_same_v<T, float> &&
               !std::is_same_v<T, Excess>,
-          int> = 0>
+          long> = 0>
   EMU_INLINE explicit constexpr Excess(T v) : emu_value(emu::to_float(v)) {}
 
   EMU_INLINE constexpr float emu_float() const {
@@ -333,6 +374,7 @@ EMU_SMALL_COMPARISON(>=)
 namespace emu {
 
 // What an argument is when a function takes it: an expression is rounded.
+// (Where no operation gives one, it stands for a float: overloads.h.)
 template <typename T>
 struct Value {
   typedef T type;
@@ -340,7 +382,11 @@ struct Value {
 
 template <typename F>
 struct Value<metal::Excess<F>> {
+#if EMU_HALF_EXCESS
   typedef metal::Float16<F> type;
+#else
+  typedef float type;
+#endif
 };
 
 // Metal has no double: an unsuffixed literal is a float.
@@ -351,6 +397,22 @@ struct Value<double> {
 
 template <typename T>
 using value_t = typename Value<T>::type;
+
+// What a function gives that was called with a T: rounded, but an expression
+// again where an argument was one. A kernel's template that deduced its T from
+// an expression then has T throughout.
+template <typename... T, typename R>
+constexpr EMU_INLINE auto as_expression(const R& v) {
+#if EMU_HALF_EXCESS
+  if constexpr ((IsExcess<T>::value || ...) && is_small<R>) {
+    return metal::Excess<typename SmallOperand<R>::format>(v);
+  } else {
+    return v;
+  }
+#else
+  return v;
+#endif
+}
 
 // `1.0h` and `1.0bf` of a kernel's text.
 EMU_INLINE constexpr half half_literal(float v) {

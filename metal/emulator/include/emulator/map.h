@@ -78,15 +78,20 @@ struct Common<A, void, std::enable_if_t<is_vector<A>>> {
   typedef metal::vec<element_t<A>, vector_size<A>> type;
 };
 
-template <typename A, typename B = void, typename C = void>
-struct CommonOf {
-  typedef typename Common<typename Common<A, B>::type, C>::type type;
-};
+template <typename A, typename B, typename C, typename = void>
+struct CommonOf {};
 
 template <typename A, typename B>
-struct CommonOf<A, B, void> {
-  typedef typename Common<A, B>::type type;
-};
+struct CommonOf<A, B, void> : Common<A, B> {};
+
+template <typename A, typename B, typename C>
+struct CommonOf<
+    A,
+    B,
+    C,
+    std::enable_if_t<
+        !std::is_void_v<C> && !std::is_void_v<typename Common<A, B>::type>>>
+    : Common<typename Common<A, B>::type, C> {};
 
 // Nothing where no argument is one of ours: kernels have functions of the
 // same names for their own types.
@@ -182,6 +187,11 @@ template <typename... T>
 constexpr bool has_bfloat_expression = (is_bfloat_expression<T> || ...) &&
     ((is_bfloat_expression<T> || std::is_same_v<T, bfloat>) && ...);
 
+template <typename T>
+EMU_INLINE value_t<T> rounded(const T& v) {
+  return value_t<T>(v);
+}
+
 template <typename... T>
 using unless_bfloat_expression =
     std::enable_if_t<!has_bfloat_expression<T...>, int>;
@@ -194,21 +204,22 @@ using if_bfloat_expression =
 #define EMU_BFLOAT_EXPRESSION_1(name)                     \
   template <typename T, emu::if_bfloat_expression<T> = 0> \
   EMU_INLINE auto name(const T& x) {                      \
-    return name(bfloat(x));                               \
+    return emu::as_expression<T>(name(emu::rounded(x)));  \
   }
 
-#define EMU_BFLOAT_EXPRESSION_2(name)                                    \
-  template <typename T, typename U, emu::if_bfloat_expression<T, U> = 0> \
-  EMU_INLINE auto name(const T& x, const U& y) {                         \
-    return name(bfloat(x), bfloat(y));                                   \
+#define EMU_BFLOAT_EXPRESSION_2(name)                                        \
+  template <typename T, typename U, emu::if_bfloat_expression<T, U> = 0>     \
+  EMU_INLINE auto name(const T& x, const U& y) {                             \
+    return emu::as_expression<T, U>(name(emu::rounded(x), emu::rounded(y))); \
   }
 
-#define EMU_BFLOAT_EXPRESSION_3(name)                        \
-  template <                                                 \
-      typename T,                                            \
-      typename U,                                            \
-      typename W,                                            \
-      emu::if_bfloat_expression<T, U, W> = 0>                \
-  EMU_INLINE auto name(const T& x, const U& y, const W& z) { \
-    return name(bfloat(x), bfloat(y), bfloat(z));            \
+#define EMU_BFLOAT_EXPRESSION_3(name)                             \
+  template <                                                      \
+      typename T,                                                 \
+      typename U,                                                 \
+      typename W,                                                 \
+      emu::if_bfloat_expression<T, U, W> = 0>                     \
+  EMU_INLINE auto name(const T& x, const U& y, const W& z) {      \
+    return emu::as_expression<T, U, W>(                           \
+        name(emu::rounded(x), emu::rounded(y), emu::rounded(z))); \
   }

@@ -12,25 +12,26 @@
 
 namespace metal {
 
-#define EMU_MATH_1(name, function)                  \
-  template <                                        \
-      typename T,                                   \
-      typename V = emu::common_t<T>,                \
-      emu::unless_bfloat_expression<T> = 0>         \
-  EMU_INLINE emu::float_of_t<V> name(const T& x) {  \
-    return emu::float_map<emu::fn::function, V>(x); \
-  }                                                 \
+#define EMU_MATH_1(name, function)                                         \
+  template <                                                               \
+      typename T,                                                          \
+      typename V = emu::common_t<T>,                                       \
+      emu::unless_bfloat_expression<T> = 0>                                \
+  EMU_INLINE auto name(const T& x) {                                       \
+    return emu::as_expression<T>(emu::float_map<emu::fn::function, V>(x)); \
+  }                                                                        \
   EMU_BFLOAT_EXPRESSION_1(name)
 
-#define EMU_MATH_2(name, function)                             \
-  template <                                                   \
-      typename T,                                              \
-      typename U,                                              \
-      typename V = emu::common_t<T, U>,                        \
-      emu::unless_bfloat_expression<T, U> = 0>                 \
-  EMU_INLINE emu::float_of_t<V> name(const T& x, const U& y) { \
-    return emu::float_map<emu::fn::function, V>(x, y);         \
-  }                                                            \
+#define EMU_MATH_2(name, function)                   \
+  template <                                         \
+      typename T,                                    \
+      typename U,                                    \
+      typename V = emu::common_t<T, U>,              \
+      emu::unless_bfloat_expression<T, U> = 0>       \
+  EMU_INLINE auto name(const T& x, const U& y) {     \
+    return emu::as_expression<T, U>(                 \
+        emu::float_map<emu::fn::function, V>(x, y)); \
+  }                                                  \
   EMU_BFLOAT_EXPRESSION_2(name)
 
 EMU_MATH_1(acos, acos)
@@ -87,8 +88,8 @@ template <
     typename W,
     typename V = emu::common_t<T, U, W>,
     emu::unless_bfloat_expression<T, U, W> = 0>
-EMU_INLINE emu::float_of_t<V> fma(const T& x, const U& y, const W& z) {
-  return emu::float_map<emu::fn::fma, V>(x, y, z);
+EMU_INLINE auto fma(const T& x, const U& y, const W& z) {
+  return emu::as_expression<T, U, W>(emu::float_map<emu::fn::fma, V>(x, y, z));
 }
 EMU_BFLOAT_EXPRESSION_3(fma)
 

@@ -23,6 +23,7 @@
 #include "emulator/simdgroup.h"
 #include "emulator/simdgroup_matrix.h"
 #include "emulator/type_traits.h"
+#include "emulator/uniform.h"
 #include "emulator/vector.h"
 
 #include "emulator/launch.h"

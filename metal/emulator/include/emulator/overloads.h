@@ -2,8 +2,8 @@
 //
 // Calls with a half of functions that a kernel overloads for float and for a
 // class of its own that converts from float, as MLX does with log1p for its
-// complex numbers. In Metal half to float is a promotion and wins; here both are
-// conversions of a class and the call would be ambiguous. MLX has one such
+// complex numbers. In Metal half to float is a promotion and wins; here both
+// are conversions of a class and the call would be ambiguous. MLX has one such
 // function.
 
 #pragma once
@@ -34,8 +34,8 @@ constexpr bool is_only_float = IsOnlyFloat<std::remove_cv_t<T>>::value;
 
 namespace metal {
 
-// The kernel's log1p(float). The result is float in value; as an Excess it still
-// meets a half in `c ? h : h + log1p(h)`.
+// The kernel's log1p(float). The result is float in value; as an Excess it
+// still meets a half in `c ? h : h + log1p(h)`.
 template <typename T, std::enable_if_t<emu::is_small<T>, int> = 0>
 EMU_INLINE auto log1p(T x) {
   typedef typename emu::SmallOperand<T>::format F;

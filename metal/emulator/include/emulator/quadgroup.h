@@ -56,14 +56,15 @@ EMU_INLINE Ballot quad_ballot(const char* name, bool v, Site site) {
 
 namespace metal {
 
-#define EMU_QUAD_REDUCTION(name, function)                            \
-  template <                                                          \
-      typename T,                                                     \
-      typename V = emu::common_t<T>,                                  \
-      emu::unless_bfloat_expression<T> = 0>                           \
-  EMU_INLINE V name(const T& v, emu::Site site = emu::Site::here()) { \
-    return emu::quad_reduction<emu::fn::function>(#name, V(v), site); \
-  }                                                                   \
+#define EMU_QUAD_REDUCTION(name, function)                               \
+  template <                                                             \
+      typename T,                                                        \
+      typename V = emu::common_t<T>,                                     \
+      emu::unless_bfloat_expression<T> = 0>                              \
+  EMU_INLINE auto name(const T& v, emu::Site site = emu::Site::here()) { \
+    return emu::as_expression<T>(                                        \
+        emu::quad_reduction<emu::fn::function>(#name, V(v), site));      \
+  }                                                                      \
   EMU_BFLOAT_EXPRESSION_1(name)
 
 EMU_QUAD_REDUCTION(quad_sum, simd_add)
@@ -75,14 +76,15 @@ EMU_QUAD_REDUCTION(quad_or, simd_bits_or)
 EMU_QUAD_REDUCTION(quad_xor, simd_bits_xor)
 #undef EMU_QUAD_REDUCTION
 
-#define EMU_QUAD_SCAN(name, function, inclusive)                            \
-  template <                                                                \
-      typename T,                                                           \
-      typename V = emu::common_t<T>,                                        \
-      emu::unless_bfloat_expression<T> = 0>                                 \
-  EMU_INLINE V name(const T& v, emu::Site site = emu::Site::here()) {       \
-    return emu::quad_scan<emu::fn::function, inclusive>(#name, V(v), site); \
-  }                                                                         \
+#define EMU_QUAD_SCAN(name, function, inclusive)                          \
+  template <                                                              \
+      typename T,                                                         \
+      typename V = emu::common_t<T>,                                      \
+      emu::unless_bfloat_expression<T> = 0>                               \
+  EMU_INLINE auto name(const T& v, emu::Site site = emu::Site::here()) {  \
+    return emu::as_expression<T>(                                         \
+        emu::quad_scan<emu::fn::function, inclusive>(#name, V(v), site)); \
+  }                                                                       \
   EMU_BFLOAT_EXPRESSION_1(name)
 
 EMU_QUAD_SCAN(quad_prefix_inclusive_sum, simd_add, true)
@@ -97,20 +99,20 @@ EMU_QUAD_SCAN(quad_prefix_exclusive_product, simd_mul, false)
       typename T,                                                          \
       typename V = emu::common_t<T>,                                       \
       emu::unless_bfloat_expression<T> = 0>                                \
-  EMU_INLINE V name(                                                       \
+  EMU_INLINE auto name(                                                    \
       const T& v, ushort argument, emu::Site site = emu::Site::here()) {   \
     const uint lane = emu::simd_lane() % emu::quad_width;                  \
     const uint first = emu::simd_lane() - lane;                            \
     const uint from_lane = expression;                                     \
-    return emu::simd_from(                                                 \
+    return emu::as_expression<T>(emu::simd_from(                           \
         #name,                                                             \
         V(v),                                                              \
         from_lane < emu::quad_width ? first + from_lane : emu::simd_width, \
-        site);                                                             \
+        site));                                                            \
   }                                                                        \
   template <typename T, emu::if_bfloat_expression<T> = 0>                  \
   EMU_INLINE auto name(const T& v, ushort argument) {                      \
-    return name(bfloat(v), argument);                                      \
+    return emu::as_expression<T>(name(emu::rounded(v), argument));         \
   }
 
 EMU_QUAD_SHUFFLE(quad_broadcast, from, from)

@@ -13,14 +13,15 @@
 
 namespace metal {
 
-#define EMU_SIMD_REDUCTION(name, function)                            \
-  template <                                                          \
-      typename T,                                                     \
-      typename V = emu::common_t<T>,                                  \
-      emu::unless_bfloat_expression<T> = 0>                           \
-  EMU_INLINE V name(const T& v, emu::Site site = emu::Site::here()) { \
-    return emu::simd_reduction<emu::fn::function>(#name, V(v), site); \
-  }                                                                   \
+#define EMU_SIMD_REDUCTION(name, function)                               \
+  template <                                                             \
+      typename T,                                                        \
+      typename V = emu::common_t<T>,                                     \
+      emu::unless_bfloat_expression<T> = 0>                              \
+  EMU_INLINE auto name(const T& v, emu::Site site = emu::Site::here()) { \
+    return emu::as_expression<T>(                                        \
+        emu::simd_reduction<emu::fn::function>(#name, V(v), site));      \
+  }                                                                      \
   EMU_BFLOAT_EXPRESSION_1(name)
 
 EMU_SIMD_REDUCTION(simd_sum, simd_add)
@@ -32,14 +33,15 @@ EMU_SIMD_REDUCTION(simd_or, simd_bits_or)
 EMU_SIMD_REDUCTION(simd_xor, simd_bits_xor)
 #undef EMU_SIMD_REDUCTION
 
-#define EMU_SIMD_SCAN(name, function, inclusive)                            \
-  template <                                                                \
-      typename T,                                                           \
-      typename V = emu::common_t<T>,                                        \
-      emu::unless_bfloat_expression<T> = 0>                                 \
-  EMU_INLINE V name(const T& v, emu::Site site = emu::Site::here()) {       \
-    return emu::simd_scan<emu::fn::function, inclusive>(#name, V(v), site); \
-  }                                                                         \
+#define EMU_SIMD_SCAN(name, function, inclusive)                          \
+  template <                                                              \
+      typename T,                                                         \
+      typename V = emu::common_t<T>,                                      \
+      emu::unless_bfloat_expression<T> = 0>                               \
+  EMU_INLINE auto name(const T& v, emu::Site site = emu::Site::here()) {  \
+    return emu::as_expression<T>(                                         \
+        emu::simd_scan<emu::fn::function, inclusive>(#name, V(v), site)); \
+  }                                                                       \
   EMU_BFLOAT_EXPRESSION_1(name)
 
 EMU_SIMD_SCAN(simd_prefix_inclusive_sum, simd_add, true)
@@ -54,15 +56,16 @@ EMU_SIMD_SCAN(simd_prefix_exclusive_product, simd_mul, false)
       typename T,                                                        \
       typename V = emu::common_t<T>,                                     \
       emu::unless_bfloat_expression<T> = 0>                              \
-  EMU_INLINE V name(                                                     \
+  EMU_INLINE auto name(                                                  \
       const T& v, ushort argument, emu::Site site = emu::Site::here()) { \
     const uint lane = emu::simd_lane();                                  \
     (void)lane;                                                          \
-    return emu::simd_from(#name, V(v), expression, site);                \
+    return emu::as_expression<T>(                                        \
+        emu::simd_from(#name, V(v), expression, site));                  \
   }                                                                      \
   template <typename T, emu::if_bfloat_expression<T> = 0>                \
   EMU_INLINE auto name(const T& v, ushort argument) {                    \
-    return name(bfloat(v), argument);                                    \
+    return emu::as_expression<T>(name(emu::rounded(v), argument));       \
   }
 
 EMU_SIMD_SHUFFLE(simd_broadcast, from, from)
@@ -132,7 +135,7 @@ EMU_INLINE V simd_shuffle_and_fill_up(
       typename T,                                               \
       typename V = emu::common_t<T>,                            \
       emu::unless_bfloat_expression<T> = 0>                     \
-  EMU_INLINE V name(                                            \
+  EMU_INLINE auto name(                                         \
       const T& v,                                               \
       const emu::same_t<V>& fill,                               \
       ushort delta,                                             \

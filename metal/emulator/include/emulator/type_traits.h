@@ -4,7 +4,7 @@
 // counted as floating-point types.
 //
 // Names that MLX adds to namespace metal itself (is_empty, make_void, void_t,
-// pointer_element) are left out on purpose.
+// pointer_element), or has at global scope (forward), are left out on purpose.
 
 #pragma once
 
@@ -141,20 +141,5 @@ template <typename... T>
 using _disjunction = std::disjunction<T...>;
 template <typename T>
 using _negation = std::negation<T>;
-
-template <typename T>
-EMU_INLINE constexpr remove_reference_t<T>&& move(T&& v) {
-  return static_cast<remove_reference_t<T>&&>(v);
-}
-
-template <typename T>
-EMU_INLINE constexpr T&& forward(remove_reference_t<T>& v) {
-  return static_cast<T&&>(v);
-}
-
-template <typename T>
-EMU_INLINE constexpr T&& forward(remove_reference_t<T>&& v) {
-  return static_cast<T&&>(v);
-}
 
 } // namespace metal

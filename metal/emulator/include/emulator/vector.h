@@ -214,11 +214,13 @@ struct __attribute__((trivial_abi)) vec : VecStorage<T, N> {
     }
   }
 
-  // As many scalars as elements.
+  // As many scalars as elements, or fewer: the rest is zero, as in Metal's
+  // `uint4 v = {a, b, c}`.
   template <
       typename... S,
       std::enable_if_t<
-          sizeof...(S) == N && N != 1 && (!emu::is_vector<S> && ...),
+          (sizeof...(S) > 1) && (sizeof...(S) <= N) &&
+              (!emu::is_vector<S> && ...),
           int> = 0>
   EMU_INLINE constexpr vec(S... s)
       : Storage(emu_raw{emu::to_raw_element(static_cast<T>(s))...}) {}
@@ -228,7 +230,7 @@ struct __attribute__((trivial_abi)) vec : VecStorage<T, N> {
       typename... S,
       std::enable_if_t<
           (sizeof...(S) > 1) && (sizeof...(S) < N) &&
-              (emu::count_of<S> + ...) == N,
+              (emu::is_vector<S> || ...) && (emu::count_of<S> + ...) == N,
           long> = 0>
   EMU_INLINE vec(const S&... s) {
     int at = 0;
@@ -289,3 +291,35 @@ EMU_VECTOR_TYPES(float, float)
 #undef EMU_VECTOR_TYPES
 
 } // namespace metal
+
+// Copies of a union of a kernel's, which vectors in it would forbid; the first
+// thing in its body.
+#define EMU_UNION(name)                           \
+  name() = default;                               \
+  EMU_INLINE name(const name& other) {            \
+    __builtin_memcpy(this, &other, sizeof(name)); \
+  }                                               \
+  EMU_INLINE name& operator=(const name& other) { \
+    __builtin_memcpy(this, &other, sizeof(name)); \
+    return *this;                                 \
+  }
+
+// The types' names are there without `using namespace metal` too.
+#define EMU_VECTOR_TYPES(name) \
+  using metal::name##2;        \
+  using metal::name##3;        \
+  using metal::name##4;
+
+EMU_VECTOR_TYPES(bool)
+EMU_VECTOR_TYPES(char)
+EMU_VECTOR_TYPES(uchar)
+EMU_VECTOR_TYPES(short)
+EMU_VECTOR_TYPES(ushort)
+EMU_VECTOR_TYPES(int)
+EMU_VECTOR_TYPES(uint)
+EMU_VECTOR_TYPES(long)
+EMU_VECTOR_TYPES(ulong)
+EMU_VECTOR_TYPES(half)
+EMU_VECTOR_TYPES(bfloat)
+EMU_VECTOR_TYPES(float)
+#undef EMU_VECTOR_TYPES
