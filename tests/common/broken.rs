@@ -47,7 +47,7 @@ pub struct Change {
     pub name: String,
     operator: &'static str,
     file: &'static str,
-    /// The changed lines as they become.
+    /// The line as it becomes, or what is deleted.
     after: String,
     text: String,
 }
@@ -65,26 +65,42 @@ pub enum Caught {
     No,
 }
 
-/// The bodies of the functions of these names.
-fn bodies(source: &Source, functions: &[&str]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    for i in 0..source.tokens.len() {
-        if !functions.contains(&source.word(i)) || source.word(i + 1) != "(" {
-            continue;
-        }
-        let Some(mut next) = source.close(i + 1).map(|close| close + 1) else {
-            continue;
-        };
-        if source.word(next) == "const" {
-            next += 1;
-        }
-        if source.word(next) == "{"
-            && let Some(close) = source.close(next)
-        {
-            found.push((source.tokens[next].start, source.tokens[close].end));
-        }
+/// The body that begins after token `name` and its brackets, as bytes.
+fn body(source: &Source, name: usize) -> Option<(usize, usize)> {
+    let mut open = name + 1;
+    if source.word(open) == "(" {
+        open = source.close(open)? + 1;
     }
-    assert!(!found.is_empty(), "no function is one of {functions:?}");
+    if source.word(open) == "const" {
+        open += 1;
+    }
+    let close = (source.word(open) == "{").then(|| source.close(open))??;
+    Some((source.tokens[open].start, source.tokens[close].end))
+}
+
+/// The bodies of functions: `NAME`, or `STRUCT::NAME`.
+fn bodies(source: &Source, functions: &[&str]) -> Vec<(usize, usize)> {
+    let named = |name: &str, within: (usize, usize)| -> Vec<(usize, usize)> {
+        let inside = |i: &usize| {
+            let start = source.tokens[*i].start;
+            source.word(*i) == name && within.0 <= start && start < within.1
+        };
+        let tokens = (0..source.tokens.len()).filter(inside);
+        tokens.filter_map(|i| body(source, i)).collect()
+    };
+    let whole = (0, source.text.len());
+    let mut found = Vec::new();
+    for function in functions {
+        let bodies = match function.split_once("::") {
+            Some((of, name)) => {
+                let structs = named(of, whole).into_iter();
+                structs.flat_map(|within| named(name, within)).collect()
+            }
+            None => named(function, whole),
+        };
+        assert!(!bodies.is_empty(), "there is no function {function}");
+        found.extend(bodies);
+    }
     found
 }
 
@@ -121,11 +137,15 @@ pub fn changes(scenario: &Scenario, tree: &Path) -> Vec<Change> {
             let (line, column) = source.place(edit.start);
             let short = file.rsplit('/').next().unwrap();
             let changed = format!("{}{}{}", &text[..edit.start], edit.with, &text[edit.end..]);
+            let after = match edit.operator {
+                "delete" => format!("without {}", &text[edit.start..edit.end]),
+                _ => changed.lines().nth(line - 1).unwrap().trim().into(),
+            };
             all.push(Change {
                 name: format!("{short}:{line}:{column}:{}", edit.operator),
                 operator: edit.operator,
                 file,
-                after: changed.lines().nth(line - 1).unwrap().trim().into(),
+                after,
                 text: changed,
             });
         }

@@ -46,7 +46,8 @@ fn equivalent() -> BTreeMap<String, String> {
 
 #[test]
 fn a_broken_rms_norm_shows() {
-    let (count, size) = (3, 999);
+    // As many SIMD groups as a threadgroup has, and a tail.
+    let (count, size) = (3, 4095);
     let (x, w) = (numbers(1, count * size), numbers(2, size));
     let reference = rows::rms_norm(&x, &w, 1e-5);
     prove(&Scenario {
@@ -67,7 +68,7 @@ fn a_broken_rms_norm_shows() {
                 .value(5, "w_stride", 1u32)
                 .constant_named("has_w", [true])
                 .threadgroups([count as u32, 1, 1])
-                .group([256, 1, 1])
+                .group([1024, 1, 1])
         }),
         judge: Box::new(|outcome| first_wrong(&outcome.values(2), &reference, 1e-5)),
     });
@@ -75,7 +76,7 @@ fn a_broken_rms_norm_shows() {
 
 #[test]
 fn a_broken_softmax_shows() {
-    let (count, size) = (3, 999);
+    let (count, size) = (3, 4095);
     let x = numbers(6, count * size);
     let reference = rows::softmax(&x, size);
     prove(&Scenario {
@@ -105,7 +106,13 @@ fn a_broken_sort_shows() {
         kernel: "c_block_sort_float32_float32_bn32_tn4".into(),
         changed: &[(
             "mlx/backend/metal/kernels/sort.h",
-            &["sort", "merge_partition", "merge_step", "block_sort"],
+            &[
+                "ThreadSort::sort",
+                "BlockMergeSort::merge_partition",
+                "BlockMergeSort::merge_step",
+                "BlockMergeSort::sort",
+                "KernelMergeSort::block_sort",
+            ],
         )],
         launch: Box::new(|kernel| super::sort::launch(kernel, &x)),
         judge: Box::new(|outcome| first_wrong(&outcome.values(1), &reference, 0.0)),

@@ -86,13 +86,15 @@ pub fn softmax(x: &[f32], size: usize) -> Vec<f64> {
     all
 }
 
+/// Rows of at most 4096.
 pub fn softmax_launch<'k>(kernel: &'k Kernel<'k>, x: &[f32], size: usize) -> Launch<'k> {
+    let threads = size.div_ceil(4).next_multiple_of(32) as u32;
     Launch::new(kernel)
         .buffer(0, "in", x)
         .output(1, "out", (x.len() * 4) as u64)
         .value(2, "axis_size", size as i32)
         .threadgroups([(x.len() / size) as u32, 1, 1])
-        .group([256, 1, 1])
+        .group([threads, 1, 1])
 }
 
 #[test]
