@@ -95,6 +95,12 @@ pub const MLX_FORK_EMULATOR_SEED: Variable = Variable {
     help: "seed of the order of threads and launches in an emulated MLX [1]",
 };
 
+/// Faults that an emulated MLX goes on with.
+pub const MLX_FORK_EMULATOR_TOLERATE: Variable = Variable {
+    name: "MLX_FORK_EMULATOR_TOLERATE",
+    help: "kinds of faults that an emulated MLX prints and goes on with: uninitialised,race",
+};
+
 /// All of them, for `--help` and docs/.
 pub const ALL: &[Variable] = &[
     MLX_REF,
@@ -109,4 +115,5 @@ pub const ALL: &[Variable] = &[
     MLX_FORK_EMULATOR,
     MLX_FORK_EMULATOR_MODE,
     MLX_FORK_EMULATOR_SEED,
+    MLX_FORK_EMULATOR_TOLERATE,
 ];

@@ -1,24 +1,29 @@
 //! Programs on the build with the emulated Metal.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::emulator::Build;
 use crate::env;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::layout::Layout;
 use crate::process::Command;
 use crate::run;
 
 use super::build::installed;
 
-/// The command that runs Python on the build: its kernels are compiled by the program that this
-/// is, as `build` says.
+/// The command that runs Python on the build. `program` is xtask, which it asks for kernels;
+/// `build` is how they are compiled.
 ///
 /// # Errors
 /// [`crate::Kind::Environment`] where the build is not there.
-pub fn python(layout: &Layout, build: Build, args: &[OsString]) -> Result<Command> {
+pub fn python(
+    layout: &Layout,
+    program: &Path,
+    build: Build,
+    args: &[OsString],
+) -> Result<Command> {
     let installed = installed(layout)?;
-    let program = std::env::current_exe().doing(|| "finding this program".into())?;
     let mode = match build {
         Build::Plain => "plain",
         Build::Checked => "checked",

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use mlx_fork::emulator::{Build, host};
+use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::{Result, run};
 
@@ -40,7 +41,8 @@ impl Python {
         let layout = Layout::discover()?;
         if self.emulated {
             let build = if self.plain { Build::Plain } else { Build::Checked };
-            return Err(host::python(&layout, build, &self.args)?.exec());
+            let program = std::env::current_exe().doing(|| "finding this program".into())?;
+            return Err(host::python(&layout, &program, build, &self.args)?.exec());
         }
         Err(run::python(&layout, self.build.side(), &self.args)?.exec())
     }

@@ -37,8 +37,7 @@ const Class& Array::class_object() {
   static const Class type(
       "NSArray",
       &Object::class_object(),
-      {method<&Array::count>("count"),
-       method<&Array::at>("objectAtIndex:")});
+      {method<&Array::count>("count"), method<&Array::at>("objectAtIndex:")});
   return type;
 }
 

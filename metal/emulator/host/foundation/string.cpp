@@ -20,8 +20,7 @@ const Class& String::class_object() {
   static const Class type(
       "NSString",
       &Object::class_object(),
-      {method<&String::utf8>("UTF8String"),
-       method<&String::length>("length")},
+      {method<&String::utf8>("UTF8String"), method<&String::length>("length")},
       {method<&String::with_c_string>("stringWithCString:encoding:")});
   return type;
 }

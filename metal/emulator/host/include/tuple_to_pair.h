@@ -1,7 +1,8 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// libc++ turns a tuple of two into a pair, libstdc++ before C++23 doesn't: where
-// MLX returns std::make_tuple(a, b) as a pair of arrays, this makes the pair.
+// libc++ turns a tuple of two into a pair, libstdc++ before C++23 doesn't:
+// where MLX returns std::make_tuple(a, b) as a pair of arrays, this makes the
+// pair.
 
 #pragma once
 

@@ -119,7 +119,8 @@ const Class& CommandBuffer::class_object() {
   static const Class type(
       "MTLCommandBuffer",
       &Object::class_object(),
-      {method<&CommandBuffer::encoder>("computeCommandEncoderWithDispatchType:"),
+      {method<&CommandBuffer::encoder>(
+           "computeCommandEncoderWithDispatchType:"),
        method<&CommandBuffer::encode_wait>("encodeWaitForEvent:value:"),
        method<&CommandBuffer::encode_signal>("encodeSignalEvent:value:"),
        method<&CommandBuffer::add_handler>("addCompletedHandler:"),

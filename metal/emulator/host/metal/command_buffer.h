@@ -1,8 +1,8 @@
 // Copyright © 2026 The mlx-fork authors
 //
 // Command queues and their buffers. A queue has a thread that runs committed
-// buffers one after another, so that a buffer may wait for an event that another
-// queue, or the CPU, signals later.
+// buffers one after another, so that a buffer may wait for an event that
+// another queue, or the CPU, signals later.
 
 #pragma once
 

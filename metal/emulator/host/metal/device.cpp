@@ -47,7 +47,8 @@ Device& Device::only() {
 }
 
 String* Device::name() const {
-  return static_cast<String*>(autoreleased(new String("mlx-fork emulated GPU")));
+  return static_cast<String*>(
+      autoreleased(new String("mlx-fork emulated GPU")));
 }
 
 Architecture* Device::architecture() const {
@@ -72,8 +73,9 @@ CommandQueue* Device::new_queue() {
 }
 
 Buffer* Device::new_buffer(uint64_t length, uint64_t) {
-  return length == 0 || length > max_buffer_length() ? nullptr
-                                                     : new Buffer(length, nullptr);
+  return length == 0 || length > max_buffer_length()
+      ? nullptr
+      : new Buffer(length, nullptr);
 }
 
 Buffer* Device::new_buffer_no_copy(
@@ -105,6 +107,10 @@ SharedEvent* Device::new_shared_event() {
 }
 
 Pipeline* Device::new_pipeline(const MetalFunction* function, Error** error) {
+  if (!function->error().empty()) {
+    set_error(error, function->error());
+    return nullptr;
+  }
   clear_error(error);
   return new Pipeline(function->kernel());
 }

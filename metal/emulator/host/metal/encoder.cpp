@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 namespace emu::host {
 
@@ -13,14 +14,26 @@ ComputeEncoder::ComputeEncoder(bool concurrent)
 ComputeEncoder::~ComputeEncoder() = default;
 
 void ComputeEncoder::set_pipeline(Pipeline* pipeline) {
+  if (next_.pipeline.get() != pipeline) {
+    for (const auto& [index, binding] : next_.bindings) {
+      if (used_.count(index) != 0) {
+        stale_.insert(index);
+      }
+    }
+  }
   next_.pipeline = Reference<Pipeline>::share(pipeline);
 }
 
-void ComputeEncoder::set_buffer(Buffer* buffer, uint64_t offset, uint64_t index) {
+void ComputeEncoder::set_buffer(
+    Buffer* buffer,
+    uint64_t offset,
+    uint64_t index) {
   if (index >= most_buffers && fault_.empty()) {
     fault_ = "setBuffer at " + std::to_string(index) + ": Metal has " +
         std::to_string(most_buffers) + " places for buffers";
   }
+  used_.erase(index);
+  stale_.erase(index);
   if (buffer) {
     next_.bindings[index] = {buffer, offset, {}};
   } else {
@@ -28,13 +41,19 @@ void ComputeEncoder::set_buffer(Buffer* buffer, uint64_t offset, uint64_t index)
   }
 }
 
-void ComputeEncoder::set_bytes(const void* bytes, uint64_t length, uint64_t index) {
+void ComputeEncoder::set_bytes(
+    const void* bytes,
+    uint64_t length,
+    uint64_t index) {
   if ((index >= most_buffers || length > most_bytes) && fault_.empty()) {
     fault_ = "setBytes of " + std::to_string(length) + " bytes at " +
         std::to_string(index) + ": Metal takes " + std::to_string(most_bytes) +
         " bytes, below " + std::to_string(most_buffers);
   }
-  next_.bindings[index] = {nullptr, 0, std::string(static_cast<const char*>(bytes), length)};
+  used_.erase(index);
+  stale_.erase(index);
+  next_.bindings[index] = {
+      nullptr, 0, std::string(static_cast<const char*>(bytes), length)};
 }
 
 void ComputeEncoder::set_threadgroup_memory(uint64_t length, uint64_t index) {
@@ -56,12 +75,19 @@ void ComputeEncoder::add(Size grid, Size group, bool counts_threads) {
   if (fault_.empty()) {
     fault_ = check(next_);
   }
-  launches_.back().push_back(next_);
-  for (const auto& [index, binding] : next_.bindings) {
+  auto launch = next_;
+  // What was bound for another kernel's launch is as good as nothing: that it
+  // is still there is luck.
+  std::erase_if(launch.bindings, [&](const auto& binding) {
+    return stale_.count(binding.first) != 0;
+  });
+  for (const auto& [index, binding] : launch.bindings) {
+    used_.insert(index);
     if (binding.buffer) {
       binding.buffer->use();
     }
   }
+  launches_.back().push_back(std::move(launch));
   if (!concurrent_) {
     launches_.emplace_back();
   }

@@ -1,11 +1,12 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// MTLComputeCommandEncoder: takes down launches as the host code encodes them. Those
-// between two barriers may overlap on a GPU, so they run in an order that the seed
-// chooses: a barrier that is lacking shows as a wrong result.
+// MTLComputeCommandEncoder: takes down launches as the host code encodes them.
+// Those between two barriers may overlap on a GPU, so they run in an order that
+// the seed chooses: a barrier that is lacking shows as a wrong result.
 
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class ComputeEncoder : public Object {
 
   bool concurrent_;
   Launch next_;
+  std::set<uint64_t> used_; // indices whose bindings a launch has used
+  std::set<uint64_t> stale_; // and since then another kernel was set
   // Those that nothing orders among themselves, one list after another.
   std::vector<std::vector<Launch>> launches_;
   std::string fault_; // of the encoding

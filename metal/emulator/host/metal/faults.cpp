@@ -31,7 +31,10 @@ Faults& faults() {
 void print_the_rest() {
   auto text = faults().take();
   if (!text.empty()) {
-    fprintf(stderr, "mlx-fork: faults that nothing waited for:\n%s\n", text.c_str());
+    fprintf(
+        stderr,
+        "mlx-fork: faults that nothing waited for:\n%s\n",
+        text.c_str());
     fflush(nullptr);
     _exit(70);
   }

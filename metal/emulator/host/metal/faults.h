@@ -9,7 +9,8 @@
 
 namespace emu::host {
 
-// Those that nobody waits for are printed when the process ends, which then fails.
+// Those that nobody waits for are printed when the process ends, which then
+// fails.
 void note_fault(const std::string& what);
 
 // Throws std::runtime_error with the faults noted since the last call, if any.

@@ -83,9 +83,22 @@ uint64_t seed() {
   return seed;
 }
 
+const std::set<std::string>& tolerated_faults() {
+  static const auto& kinds = *[] {
+    auto* kinds = new std::set<std::string>;
+    std::istringstream text(environment("MLX_FORK_EMULATOR_TOLERATE", ""));
+    for (std::string kind; std::getline(text, kind, ',');) {
+      kinds->insert(kind);
+    }
+    return kinds;
+  }();
+  return kinds;
+}
+
 const std::string& scratch() {
   static const std::string folder = [] {
-    // Launches pass whole buffers by files: in memory, where there is such a place.
+    // Launches pass whole buffers by files: in memory, where there is such a
+    // place.
     std::error_code none;
     auto shared = std::filesystem::is_directory("/dev/shm", none);
     auto parent = environment("TMPDIR", shared ? "/dev/shm" : "/tmp");

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -51,5 +52,7 @@ std::string explain(const std::string& report, const Kernel& kernel);
 enum class Mode { plain, checked };
 Mode mode();
 uint64_t seed();
+// Kinds of faults that don't end a launch, as reports name them.
+const std::set<std::string>& tolerated_faults();
 
 } // namespace emu::host

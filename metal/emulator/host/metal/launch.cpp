@@ -3,9 +3,13 @@
 #include "metal/launch.h"
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <vector>
 
@@ -18,6 +22,12 @@
 
 namespace emu::host {
 namespace {
+
+// An argument that nothing is bound for is there for a kernel that doesn't use
+// it: memory that nobody has written, as large as what a reference can point
+// to.
+constexpr uint64_t unbound_size = 4096;
+const Binding unbound{};
 
 std::string show(const Size& size) {
   return std::to_string(size.width) + " x " + std::to_string(size.height) +
@@ -63,7 +73,8 @@ class File {
 
   void write(const void* bytes, uint64_t size) const {
     std::ofstream file(path_, std::ios::binary);
-    file.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
+    file.write(
+        static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
     file.close();
     if (!file) {
       throw std::runtime_error("can't write " + path_);
@@ -82,13 +93,20 @@ class File {
 // A buffer's bytes from the binding's offset on, for the driver and from it.
 class Passed {
  public:
-  Passed(const KernelBuffer& argument, const Binding& binding, const std::string& stem)
+  Passed(
+      const KernelBuffer& argument,
+      const Binding& binding,
+      const std::string& stem)
       : argument_(argument),
         binding_(binding),
         before_(stem + ".in"),
         after_(stem + ".out") {}
 
   std::string job() const {
+    if (!binding_.buffer && binding_.bytes.empty()) {
+      return "buffer " + std::to_string(argument_.index) + " read " +
+          std::to_string(unbound_size) + " - " + field(argument_.name) + "\n";
+    }
     if (!binding_.buffer) {
       return "bytes " + std::to_string(argument_.index) + " " +
           hexadecimal(binding_.bytes) + " " + field(argument_.name) + "\n";
@@ -111,8 +129,8 @@ class Passed {
     return line;
   }
 
-  // Takes over the bytes that the kernel changed, and no others: another binding may
-  // be of the same memory.
+  // Takes over the bytes that the kernel changed, and no others: another
+  // binding may be of the same memory.
   void take() const {
     if (!binding_.buffer || argument_.is_const) {
       return;
@@ -121,7 +139,8 @@ class Passed {
     auto* target = binding_.buffer->contents() + binding_.offset;
     auto size = binding_.buffer->length() - binding_.offset;
     if (after.size() != size) {
-      throw std::runtime_error("the driver left " + after_.path() + " incomplete");
+      throw std::runtime_error(
+          "the driver left " + after_.path() + " incomplete");
     }
     auto before = before_.read();
     if (before.empty()) {
@@ -152,16 +171,76 @@ std::string settings(const Launch& launch, const std::string& report) {
   std::string job = "library " + field(kernel.library) + "\n";
   job += "kernel " + field(kernel.name) + "\n";
   for (const auto& [index, size] : launch.threadgroup) {
-    job += "threadgroup " + std::to_string(index) + " " + std::to_string(size) + "\n";
+    job += "threadgroup " + std::to_string(index) + " " + std::to_string(size) +
+        "\n";
   }
   for (const auto& [index, bytes] : kernel.constants) {
-    job += "constant " + std::to_string(index) + " " + hexadecimal(bytes) + "\n";
+    job +=
+        "constant " + std::to_string(index) + " " + hexadecimal(bytes) + "\n";
   }
   job += triple(launch.counts_threads ? "grid" : "groups", launch.grid);
   job += triple("group", launch.group);
   job += "seed " + std::to_string(seed()) + "\n";
   job += "report " + field(report) + "\n";
   return job;
+}
+
+// What follows `key` in the driver's JSON from `start` on, up to the next
+// comma, brace or quotation mark.
+std::string value_of(const std::string& json, const char* key, size_t start) {
+  auto begin = json.find(key, start);
+  if (begin == std::string::npos) {
+    return {};
+  }
+  begin += strlen(key);
+  return json.substr(begin, json.find_first_of(",}\"", begin) - begin);
+}
+
+// References take as many bytes as their type has: setBytes must bring as many.
+std::string check_sizes(const Launch& launch, const std::string& report) {
+  auto end = report.find("\"counts\"");
+  auto place = report.find("\"arguments\"");
+  while ((place = report.find("{\"kind\":\"buffer\"", place)) < end) {
+    auto index = value_of(report, "\"index\":", place);
+    auto size = value_of(report, "\"size\":", place);
+    bool is_reference = value_of(report, "\"reference\":", place) == "true";
+    ++place;
+    auto bound = launch.bindings.find(strtoull(index.c_str(), nullptr, 10));
+    if (!is_reference || bound == launch.bindings.end() ||
+        bound->second.buffer) {
+      continue;
+    }
+    auto given = bound->second.bytes.size();
+    if (given != strtoull(size.c_str(), nullptr, 10)) {
+      return "binding: setBytes brings " + std::to_string(given) +
+          " bytes for buffer(" + index + "), which has " + size;
+    }
+  }
+  return {};
+}
+
+// True where the user wants to go on with faults of all the kinds that are
+// there.
+bool is_tolerated(const std::string& report) {
+  const auto& kinds = tolerated_faults();
+  const char* key = "\"kind\":\"";
+  auto end = report.find("\"arguments\"");
+  auto place = report.find(key, report.find("\"faults\""));
+  for (; place < end; place = report.find(key, place + 1)) {
+    if (kinds.count(value_of(report, key, place)) == 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void tell_once(const std::string& kernel, const std::string& faults) {
+  static std::mutex mutex;
+  static auto& told = *new std::set<std::string>;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (told.insert(kernel).second) {
+    fprintf(stderr, "mlx-fork: tolerated: %s", faults.c_str());
+  }
 }
 
 } // namespace
@@ -189,7 +268,9 @@ std::string check(const Launch& launch) {
   for (auto index : kernel.threadgroup) {
     auto set = launch.threadgroup.find(index);
     if (set == launch.threadgroup.end()) {
-      return wrong("nothing sets the size of threadgroup(" + std::to_string(index) + ")");
+      return wrong(
+          "nothing sets the size of threadgroup(" + std::to_string(index) +
+          ")");
     }
     threadgroup += set->second;
   }
@@ -199,18 +280,21 @@ std::string check(const Launch& launch) {
   for (const auto& argument : kernel.buffers) {
     auto bound = launch.bindings.find(argument.index);
     if (bound == launch.bindings.end()) {
-      // One that depends on a function constant may be absent: the driver knows.
+      // MLX binds what the kernel's variant uses; the driver sees what it does
+      // use.
       continue;
     }
     const auto& binding = bound->second;
-    auto place = "buffer(" + std::to_string(argument.index) + "), " + argument.name;
+    auto place =
+        "buffer(" + std::to_string(argument.index) + "), " + argument.name;
     if (!binding.buffer && !argument.is_const) {
       return wrong(place + ", is written to and bound by setBytes");
     }
     if (binding.buffer && binding.offset >= binding.buffer->length()) {
       return wrong(
           place + ", is bound at offset " + std::to_string(binding.offset) +
-          " of a buffer of " + std::to_string(binding.buffer->length()) + " bytes");
+          " of a buffer of " + std::to_string(binding.buffer->length()) +
+          " bytes");
     }
   }
   return {};
@@ -226,12 +310,11 @@ std::string run(const Launch& launch) {
   std::vector<std::unique_ptr<Passed>> passed;
   for (const auto& argument : kernel.buffers) {
     auto bound = launch.bindings.find(argument.index);
-    if (bound == launch.bindings.end()) {
-      continue;
-    }
+    const auto& binding =
+        bound == launch.bindings.end() ? unbound : bound->second;
     auto index = std::to_string(argument.index);
     passed.push_back(
-        std::make_unique<Passed>(argument, bound->second, stem + "-" + index));
+        std::make_unique<Passed>(argument, binding, stem + "-" + index));
     text += passed.back()->job();
   }
   job.write(text.data(), text.size());
@@ -242,8 +325,16 @@ std::string run(const Launch& launch) {
     return describe(launch) + ": the driver ended with " +
         std::to_string(ended.status) + "\n" + ended.errors;
   }
+  auto sizes = check_sizes(launch, said);
+  if (!sizes.empty()) {
+    return describe(launch) + ": " + sizes;
+  }
   if (said.find("\"faults_in_all\":0,") == std::string::npos) {
-    return describe(launch) + ":\n" + explain(report.path(), kernel);
+    auto faults = describe(launch) + ":\n" + explain(report.path(), kernel);
+    if (!is_tolerated(said)) {
+      return faults;
+    }
+    tell_once(kernel.name, faults);
   }
   for (const auto& buffer : passed) {
     buffer->take();

@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// One launch as the host code asked for it, and its run by the driver: what is bound
-// goes into files and a job, and what the kernel wrote comes back.
+// One launch as the host code asked for it, and its run by the driver: what is
+// bound goes into files and a job, and what the kernel wrote comes back.
 
 #pragma once
 
@@ -31,8 +31,8 @@ struct Launch {
   bool counts_threads;
 };
 
-// What is wrong with what the host asks for, before anything runs: each rule is one
-// that Metal has. Empty where nothing is.
+// What is wrong with what the host asks for, before anything runs: each rule is
+// one that Metal has. Empty where nothing is.
 std::string check(const Launch& launch);
 
 // Runs it to its end. Gives the faults; empty where there are none.

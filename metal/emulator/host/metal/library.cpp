@@ -43,10 +43,7 @@ uint64_t size_of(DataType type) {
 
 } // namespace
 
-void FunctionConstants::set(
-    const void* value,
-    uint64_t type,
-    uint64_t index) {
+void FunctionConstants::set(const void* value, uint64_t type, uint64_t index) {
   auto size = size_of(static_cast<DataType>(type));
   values_[index] = std::string(static_cast<const char*>(value), size);
 }
@@ -73,15 +70,16 @@ const Class& FunctionDescriptor::class_object() {
       "MTLFunctionDescriptor",
       &Object::class_object(),
       {method<&FunctionDescriptor::set_name>("setName:"),
-       method<&FunctionDescriptor::set_specialized_name>(
-           "setSpecializedName:"),
+       method<&FunctionDescriptor::set_specialized_name>("setSpecializedName:"),
        method<&FunctionDescriptor::set_constants>("setConstantValues:")},
       {method<&FunctionDescriptor::make>("functionDescriptor")});
   return type;
 }
 
-MetalFunction::MetalFunction(Kernel kernel)
-    : Object(class_object()), kernel_(std::move(kernel)) {}
+MetalFunction::MetalFunction(Kernel kernel, std::string error)
+    : Object(class_object()),
+      kernel_(std::move(kernel)),
+      error_(std::move(error)) {}
 
 const Class& MetalFunction::class_object() {
   static const Class type("MTLFunction", &Object::class_object(), {});
@@ -126,10 +124,8 @@ Library* Library::at_path(const String* path, Error** error) {
 }
 
 // Named by its contents, so that the tool knows what it has compiled before.
-Library* Library::of_source(
-    const String* source,
-    const CompileOptions*,
-    Error** error) {
+Library*
+Library::of_source(const String* source, const CompileOptions*, Error** error) {
   auto hash = std::hash<std::string>{}(source->text());
   auto path = scratch() + "/" + std::to_string(hash) + ".metal";
   std::ofstream file(path, std::ios::binary);
@@ -149,9 +145,7 @@ MetalFunction* Library::function(const String* name) const {
   } catch (const NoSuchKernel&) {
     return nullptr;
   } catch (const std::exception& error) {
-    // This method has no other way to say why.
-    fprintf(stderr, "mlx-fork: %s\n", error.what());
-    return nullptr;
+    return new MetalFunction({}, error.what());
   }
 }
 

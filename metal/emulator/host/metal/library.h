@@ -1,8 +1,9 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Libraries of kernels and their functions, with the values of function constants.
-// A library is a file that the tool compiles kernels from: a metallib of the
-// emulator's (a list of sources), or the Metal source that MLX made.
+// Libraries of kernels and their functions, with the values of function
+// constants. A library is a file that the tool compiles kernels from: a
+// metallib of the emulator's (a list of sources), or the Metal source that MLX
+// made.
 
 #pragma once
 
@@ -54,15 +55,20 @@ class FunctionDescriptor : public Object {
 
 class MetalFunction : public Object {
  public:
-  explicit MetalFunction(Kernel kernel);
+  explicit MetalFunction(Kernel kernel, std::string error = {});
   const Kernel& kernel() const {
     return kernel_;
+  }
+  // Why it can't be run; empty where it can.
+  const std::string& error() const {
+    return error_;
   }
 
   static const Class& class_object();
 
  private:
   Kernel kernel_;
+  std::string error_;
 };
 
 class CompileOptions : public Object {
@@ -87,15 +93,14 @@ class CompileOptions : public Object {
 class Library : public Object {
  public:
   explicit Library(std::string path);
-  // Null, and an error, where the file can't be read or is another kind of file.
+  // Null, and an error, where the file can't be read or is another kind of
+  // file.
   static Library* at_path(const String* path, Error** error);
-  static Library* of_source(
-      const String* source,
-      const CompileOptions* options,
-      Error** error);
+  static Library*
+  of_source(const String* source, const CompileOptions* options, Error** error);
 
-  // Null where the library has no such kernel, or it doesn't compile: the latter
-  // is said on stderr.
+  // Null where the library has no such kernel. One that doesn't compile fails
+  // when a pipeline is made of it, which can say why.
   MetalFunction* function(const String* name) const;
   MetalFunction* described(const FunctionDescriptor* descriptor, Error** error)
       const;

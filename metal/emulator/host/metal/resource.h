@@ -77,8 +77,8 @@ class HeapDescriptor : public Object {
   uint64_t size_ = 0;
 };
 
-// Says yes to buffers until its size is given away. Each has memory of its own, so
-// that an access beyond one is not an access to another.
+// Says yes to buffers until its size is given away. Each has memory of its own,
+// so that an access beyond one is not an access to another.
 class Heap : public Object {
  public:
   explicit Heap(uint64_t size) : Object(class_object()), size_(size) {}

@@ -12,16 +12,12 @@
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-// MLX's allocator rounds sizes up to pages. Without that, a buffer ends where the
-// array does, and an access behind it is one outside the buffer.
+// MLX's allocator rounds sizes up to pages. Without that, a buffer ends where
+// the array does, and an access behind it is one outside the buffer.
 EXPORTED const uintptr_t vm_page_size = 1;
 
-EXPORTED int sysctlbyname(
-    const char* name,
-    void* value,
-    size_t* size,
-    void*,
-    size_t) {
+EXPORTED int
+sysctlbyname(const char* name, void* value, size_t* size, void*, size_t) {
   uint64_t number = emu::host::machine_memory();
   if (strcmp(name, "hw.memsize") != 0 || *size != sizeof(number)) {
     return -1;

@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Structures and constants that Metal's methods take, of the layout that metal-cpp
-// gives them.
+// Structures and constants that Metal's methods take, of the layout that
+// metal-cpp gives them.
 
 #pragma once
 

@@ -1,8 +1,8 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// What clang's -fblocks calls: blocks that outlive the scope that they are written
-// in, with the variables that they capture by reference. The layouts are those
-// of Clang's Block Implementation Specification.
+// What clang's -fblocks calls: blocks that outlive the scope that they are
+// written in, with the variables that they capture by reference. The layouts
+// are those of Clang's Block Implementation Specification.
 
 #include "objective_c/blocks.h"
 
@@ -13,8 +13,8 @@
 namespace emu::host {
 namespace {
 
-// Flags of blocks and of variables captured by reference, from the specification;
-// the low half counts references, and is ours.
+// Flags of blocks and of variables captured by reference, from the
+// specification; the low half counts references, and is ours.
 constexpr int32_t counts = 0xffff;
 constexpr int32_t is_on_heap = 1 << 24;
 constexpr int32_t has_helpers = 1 << 25;

@@ -1,6 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Blocks, as clang's -fblocks lays them out: kept beyond their scope, and called.
+// Blocks, as clang's -fblocks lays them out: kept beyond their scope, and
+// called.
 
 #pragma once
 

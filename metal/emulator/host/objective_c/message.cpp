@@ -1,12 +1,13 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// objc_msgSend: finds the method and jumps to it, with all argument registers as
-// they came, so that one function serves methods of every signature. Exceptions
-// that a method throws pass through: a jump leaves no frame.
+// objc_msgSend: finds the method and jumps to it, with all argument registers
+// as they came, so that one function serves methods of every signature.
+// Exceptions that a method throws pass through: a jump leaves no frame.
 
 #if defined(__x86_64__)
 
-// The frame keeps the stack aligned: 8 bytes of return address, 8 of rbp, and 192.
+// The frame keeps the stack aligned: 8 bytes of return address, 8 of rbp, and
+// 192.
 __asm__(R"(
     .text
     .macro emu_send name, receiver, selector

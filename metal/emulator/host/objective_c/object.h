@@ -1,10 +1,10 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// As much of an Objective-C runtime as metal-cpp needs: objects that count their
-// references, classes with a table of methods, and messages that find a method
-// by its selector. A message that no method answers ends the process, with the
-// names of class and selector. No categories, no message forwarding, no
-// protocols.
+// As much of an Objective-C runtime as metal-cpp needs: objects that count
+// their references, classes with a table of methods, and messages that find a
+// method by its selector. A message that no method answers ends the process,
+// with the names of class and selector. No categories, no message forwarding,
+// no protocols.
 
 #pragma once
 
