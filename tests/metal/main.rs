@@ -3,6 +3,7 @@
 //! MLX's tree for its headers.
 
 mod arrays;
+mod broken;
 mod elementwise;
 mod faults;
 mod host;

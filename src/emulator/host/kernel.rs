@@ -34,7 +34,11 @@ pub fn compile(layout: &Layout, path: &Path, name: &str, build: Build) -> Result
         for parameter in &kernel.parameters {
             let _ = match &parameter.role {
                 Role::Buffer { index, .. } => {
-                    let access = if parameter.writable { "mutable" } else { "const" };
+                    let access = if parameter.writable {
+                        "mutable"
+                    } else {
+                        "const"
+                    };
                     writeln!(facts, "buffer {index} {access} {}", parameter.name)
                 }
                 Role::Threadgroup { index } => writeln!(facts, "threadgroup {index}"),
@@ -63,7 +67,9 @@ pub fn explain(
         for fault in &report.faults {
             let _ = writeln!(text, "{fault}");
         }
-        let more = report.faults_in_all.saturating_sub(report.faults.len() as u64);
+        let more = report
+            .faults_in_all
+            .saturating_sub(report.faults.len() as u64);
         if more > 0 {
             let _ = writeln!(text, "… and {more} more at the same places");
         }

@@ -17,12 +17,8 @@ use sha2::{Digest, Sha256};
 /// A kernel runs at most this long, or hangs: sound ones take milliseconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The first element that is not what it should be, and by how much in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    pub element: usize,
-    pub why: String,
-}
+pub type Describe<'a> = Box<dyn for<'k> Fn(&'k Kernel<'k>) -> Launch<'k> + Sync + 'a>;
+pub type Judge<'a> = Box<dyn Fn(&Outcome) -> Option<String> + Sync + 'a>;
 
 /// A launch whose result can be judged.
 pub struct Scenario<'a> {
@@ -36,9 +32,9 @@ pub struct Scenario<'a> {
     /// are.
     pub changed: &'static [(&'static str, &'static [&'static str])],
     /// Binds the buffers.
-    pub launch: Box<dyn for<'k> Fn(&'k Kernel<'k>) -> Launch<'k> + Sync + 'a>,
-    /// Nothing, or the first wrong element.
-    pub judge: Box<dyn Fn(&Outcome) -> Option<Wrong> + Sync + 'a>,
+    pub launch: Describe<'a>,
+    /// Nothing, or the wrong element in words.
+    pub judge: Judge<'a>,
 }
 
 /// A change of one file.
@@ -62,8 +58,8 @@ pub enum Caught {
     Same,
     /// A fault of this kind, at this place.
     Fault(String, String),
-    /// A wrong element.
-    Element(usize, String),
+    /// A wrong element, in words.
+    Element(String),
     /// It did not.
     No,
 }
@@ -230,7 +226,7 @@ fn caught(
         return Caught::Fault(fault.kind.clone(), short);
     }
     match (scenario.judge)(&outcome) {
-        Some(wrong) => Caught::Element(wrong.element, wrong.why),
+        Some(wrong) => Caught::Element(wrong),
         None => Caught::No,
     }
 }
@@ -279,7 +275,7 @@ pub fn prove(
     for (change, caught) in &proven {
         let what = match caught {
             Caught::Fault(kind, place) => format!("{kind} at {place}"),
-            Caught::Element(element, why) => format!("element {element}: {why}"),
+            Caught::Element(words) => words.clone(),
             Caught::No if equivalent.contains_key(&change.name) => {
                 format!("equivalent: {}", equivalent[&change.name])
             }
