@@ -89,6 +89,17 @@ fn the_processors_conversions_of_half_round_as_the_integer_ones() {
     types_are_right(&["-DEMU_HALF_EXCESS=0", "-mf16c"]);
 }
 
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_kernels_pragma_forbids_contraction_of_vectors_and_expressions() {
+    if !std::arch::is_x86_feature_detected!("fma") {
+        eprintln!("skipped: this processor has no FMA");
+        return;
+    }
+    let contract = ["-mfma", "-Xclang", "-ffp-contract=fast-honor-pragmas"];
+    types_are_right(&[&["-DEMU_HALF_EXCESS=1"], &contract[..]].concat());
+}
+
 /// How a kernel's library is compiled and linked.
 const PLAIN: &[&str] = &["-O2"];
 const CHECKED: &[&str] = &[
