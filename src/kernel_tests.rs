@@ -143,6 +143,7 @@ fn build(
         id: String::new(),
         against: Inputs::default(),
         read: Inputs::default(),
+        environment: Vec::new(),
         failure: Kind::Gate,
     };
     let held = project.hold(ui)?;

@@ -101,6 +101,14 @@ impl Layout {
     pub fn logs(&self) -> PathBuf {
         self.target.join("logs")
     }
+    /// What probe and parity found, whole, as they last ran in a setup.
+    pub fn reports(&self) -> PathBuf {
+        self.target.join("reports")
+    }
+    /// Records of setups on Macs.
+    pub fn evidence(&self) -> PathBuf {
+        self.target.join("evidence")
+    }
     /// Stamps: what each finished step was made from.
     pub fn stamps(&self) -> PathBuf {
         self.target.join("stamps")

@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::build::sides::test_program;
+use crate::device::Device;
 use crate::error::{Doing, Error, Result};
 use crate::layout::Layout;
 use crate::process::{Command, Output};
@@ -80,7 +81,7 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     let cpp = Command::new(test_program(layout))
         // Two of MLX's cases need GGUF, which is not built.
         .args(["--test-case-exclude=*gguf*", "--no-colors"])
-        .env("DEVICE", "cpu");
+        .env("DEVICE", Device::default().name());
     let mut suites = vec![
         Suite {
             name: "rust",
@@ -110,7 +111,7 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     suites.push(Suite {
         name: "python",
         runner: Runner::Unittest,
-        command: run::python(layout, Side::Fork, &args)?.env("DEVICE", "cpu"),
+        command: run::python(layout, Side::Fork, &args)?.env("DEVICE", Device::default().name()),
         log: log("python"),
     });
     let this = std::env::current_exe().doing(|| "finding this program".into())?;
@@ -123,6 +124,15 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
         log: log("kernels"),
     });
     if cfg!(target_os = "linux") {
+        suites.push(Suite {
+            name: "check-macos",
+            runner: Runner::Command,
+            command: Command::new(&this)
+                .arg("check-macos")
+                .args((!full).then_some("--quick"))
+                .current_dir(layout.root()),
+            log: log("check-macos"),
+        });
         suites.push(Suite {
             name: "sanitizers",
             runner: Runner::Command,

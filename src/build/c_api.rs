@@ -62,6 +62,7 @@ pub fn c_api(
             &format!("the build of {}", build.side.name()),
             sides::stamp(layout, build.side).key()?,
         ),
+        environment: Vec::new(),
         failure: Kind::Gate,
     };
     let inputs = project.inputs().with("the C API's sources", content);

@@ -1,6 +1,8 @@
 //! The environment variables that cmake and compilers read: those that a build is keyed by,
 //! and those that it must not see.
 
+use std::ffi::OsString;
+
 use crate::process::Command;
 
 use super::stamp::Inputs;
@@ -52,6 +54,16 @@ pub fn environment_key() -> String {
         inputs.with(name, value)
     })
     .key()
+}
+
+/// Variables that a build gets beside those of this process.
+pub type Variables = Vec<(&'static str, OsString)>;
+
+/// As [`clean_environment`], with these set.
+pub fn with_variables(command: Command, variables: &Variables) -> Command {
+    let clean = clean_environment(command);
+    let set = variables.iter();
+    set.fold(clean, |command, (name, value)| command.env(name, value))
 }
 
 /// The command without variables that would lead it astray, and speaking English.

@@ -124,6 +124,7 @@ pub fn extension(
         id: id.into(),
         against: compiled_against,
         read: Inputs::default(),
+        environment: Vec::new(),
         failure: Kind::Gate,
     };
     let inputs = project.inputs().with("our sources", content_key(&sources)?);

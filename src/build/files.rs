@@ -1,7 +1,8 @@
 //! Files as the builds need them: written whole or not at all, left alone where they say the
 //! same already (an unchanged time keeps a build warm), listed, and keyed by content.
 
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -94,12 +95,44 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes what a reader gives, making the folders that it needs.
+pub fn copy_from(from: &mut dyn Read, to: &Path) -> Result<()> {
+    make_parent(to)?;
+    let mut file = std::fs::File::create(to).doing(writing(to))?;
+    std::io::copy(from, &mut file).doing(writing(to))?;
+    Ok(())
+}
+
 /// `PATH.new` and the like: on the same file system, so that a rename is enough.
 pub fn beside(prefix: &Path, ending: &str) -> PathBuf {
     let mut name = prefix.file_name().unwrap_or_default().to_os_string();
     name.push(".");
     name.push(ending);
     prefix.with_file_name(name)
+}
+
+/// Makes `copy` hold the files of `original` and no others; those that say the same already
+/// keep their time.
+pub fn synchronize(original: &Path, copy: &Path) -> Result<()> {
+    let names = |folder: &Path| -> Result<BTreeSet<PathBuf>> {
+        let below = files_below(folder)?.into_iter();
+        Ok(below
+            .filter_map(|file| file.strip_prefix(folder).ok().map(Path::to_path_buf))
+            .collect())
+    };
+    std::fs::create_dir_all(copy).doing(writing(copy))?;
+    let wanted = names(original)?;
+    for name in names(copy)?.difference(&wanted) {
+        remove(&copy.join(name))?;
+    }
+    for name in wanted {
+        let (from, to) = (original.join(&name), copy.join(&name));
+        let text = std::fs::read(&from).doing(reading(&from))?;
+        if std::fs::read(&to).ok().as_ref() != Some(&text) {
+            self::copy(&from, &to)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::process::Command;
 use crate::ui::Ui;
 
 use super::diagnosis;
-use super::environment::clean_environment;
+use super::environment::{Variables, with_variables};
 
 /// A status line as `NINJA_STATUS` below makes it: finished, all, what is at hand.
 pub fn status(line: &str) -> Option<(u64, u64, &str)> {
@@ -34,6 +34,8 @@ pub struct Run<'a> {
     pub log: PathBuf,
     /// What a failure means that is not the machine's fault.
     pub failure: Kind,
+    /// Variables that it and what it runs get, beside those of this process.
+    pub environment: &'a Variables,
 }
 
 impl Run<'_> {
@@ -41,7 +43,7 @@ impl Run<'_> {
     /// source tree.
     pub fn build(self, ui: &dyn Ui) -> Result<BTreeSet<String>> {
         let mut compiled = BTreeSet::new();
-        let command = clean_environment(Command::new(self.ninja))
+        let command = with_variables(Command::new(self.ninja), self.environment)
             .arg("-C")
             .arg(self.folder)
             .args(["-j", &self.jobs.to_string()])

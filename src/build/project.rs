@@ -10,7 +10,7 @@ use crate::process::Command;
 use crate::ui::Ui;
 
 use super::diagnosis;
-use super::environment::{clean_environment, environment_key};
+use super::environment::{Variables, clean_environment, environment_key, with_variables};
 use super::files::{beside, files_below, remove, replace};
 use super::hold::Hold;
 use super::launcher;
@@ -44,6 +44,8 @@ pub struct Project<'a> {
     pub against: Inputs,
     /// Keys of what cmake reads elsewhere: when one changes, it is configured again.
     pub read: Inputs,
+    /// Variables that cmake, ninja and what they run get, beside those of this process.
+    pub environment: Variables,
     /// What a failure means that is not the machine's fault.
     pub failure: Kind,
 }
@@ -197,7 +199,8 @@ impl Held<'_> {
     fn run_cmake(&self) -> Result<()> {
         let project = &self.project;
         let log = project.log("configure");
-        let command = clean_environment(Command::new(&project.tools.cmake.path))
+        let cmake = Command::new(&project.tools.cmake.path);
+        let command = with_variables(cmake, &project.environment)
             .args(["-G", "Ninja", "-S"])
             .arg(&project.source)
             .arg("-B")
@@ -227,6 +230,7 @@ impl Held<'_> {
             jobs: project.options.jobs.unwrap_or_else(super::jobs::default),
             log: project.log("build"),
             failure: project.failure,
+            environment: &project.environment,
         };
         run.build(ui).doing(|| format!("building {}", project.name))
     }

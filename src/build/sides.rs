@@ -226,6 +226,7 @@ impl<'a> Sides<'a> {
             },
             against,
             read: Inputs::default(),
+            environment: Vec::new(),
             failure: match input.side {
                 Side::Stock => Kind::Environment,
                 Side::Fork | Side::Extension => Kind::Gate,

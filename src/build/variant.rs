@@ -14,7 +14,7 @@ use crate::side::Side;
 use crate::ui::Ui;
 
 use super::extension::installed_key;
-use super::files::{self, files_below, remove};
+use super::files::{self, files_below};
 use super::options::Options;
 use super::project::{Held, Project};
 use super::stamp::Inputs;
@@ -83,10 +83,11 @@ impl<'a> Variant<'a> {
             id: format!("variant-{}", recipe.name),
             against: Inputs::default().with("MLX", installed_key(&stock)?),
             read: Inputs::default(),
+            environment: Vec::new(),
             failure: Kind::Gate,
         };
         let held = project.hold(ui).doing(doing)?;
-        synchronize(&layout.root().join("mlx_primitives"), &sources).doing(doing)?;
+        files::synchronize(&layout.root().join("mlx_primitives"), &sources).doing(doing)?;
         Ok(Variant {
             sources,
             held,
@@ -142,28 +143,4 @@ impl<'a> Variant<'a> {
     fn lib(&self) -> PathBuf {
         self.held.project().folder.join("lib")
     }
-}
-
-/// Makes `copy` hold the files of `original` and no others; those that say the same already
-/// keep their time.
-fn synchronize(original: &Path, copy: &Path) -> Result<()> {
-    let names = |folder: &Path| -> Result<BTreeSet<PathBuf>> {
-        let below = files_below(folder)?.into_iter();
-        Ok(below
-            .filter_map(|file| file.strip_prefix(folder).ok().map(Path::to_path_buf))
-            .collect())
-    };
-    std::fs::create_dir_all(copy).doing(writing(copy))?;
-    let wanted = names(original)?;
-    for name in names(copy)?.difference(&wanted) {
-        remove(&copy.join(name))?;
-    }
-    for name in wanted {
-        let (from, to) = (original.join(&name), copy.join(&name));
-        let text = std::fs::read(&from).doing(reading(&from))?;
-        if std::fs::read(&to).ok().as_ref() != Some(&text) {
-            files::copy(&from, &to)?;
-        }
-    }
-    Ok(())
 }

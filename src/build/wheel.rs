@@ -1,8 +1,8 @@
 //! MLX as PyPI has it: the wheel of a pin's release, in a private folder. Not its use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Doing, Error, Result, writing};
+use crate::error::{Doing, Error, Result, reading, writing};
 use crate::layout::Layout;
 use crate::process::{Command, last_lines};
 use crate::ui::Ui;
@@ -65,4 +65,24 @@ pub fn fetch(layout: &Layout, tools: &Tools, version: &str, ui: &dyn Ui) -> Resu
     // Python adds its caches later; what pip put there is what counts.
     stamp.save(&inputs, &files_below(&folder)?)?;
     Ok(folder)
+}
+
+/// The release that a tree of MLX says it is, as PyPI names it.
+pub fn release_of(tree: &Path) -> Result<String> {
+    let path = tree.join("mlx/version.h");
+    let text = std::fs::read_to_string(&path).doing(reading(&path))?;
+    let part = |name: &str| {
+        let define = format!("#define MLX_VERSION_{name} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&define))
+            .map(str::trim)
+    };
+    match (part("MAJOR"), part("MINOR"), part("PATCH")) {
+        (Some(major), Some(minor), Some(patch)) => Ok(format!("{major}.{minor}.{patch}")),
+        _ => Err(Error::environment(format!(
+            "{} does not say which release it is",
+            path.display()
+        ))
+        .hint("name the MLX to build against: --against PREFIX")),
+    }
 }

@@ -201,6 +201,7 @@ impl<'a> Arm<'a> {
             .arg("--out")
             .arg(&self.out)
             .args(["--seed", &self.given.plan.seed.to_string()])
+            .args(["--device", self.given.plan.device.name()])
             .args(["--memory", &self.given.plan.memory_mib.to_string()])
             .silence_limit(self.given.plan.hang);
         if self.threads.is_none() {

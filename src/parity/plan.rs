@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::ops;
+use crate::device::Device;
 use crate::error::{Error, Result};
 
 /// What to run.
@@ -15,6 +16,8 @@ pub struct Plan {
     pub filter: Option<String>,
     /// The seed of all inputs.
     pub seed: u64,
+    /// What both builds compute on.
+    pub device: Device,
     /// Only the quick cases.
     pub smoke: bool,
     /// The extension's build on both sides, instead of stock's and the fork's.
@@ -49,6 +52,7 @@ impl Default for Plan {
         Plan {
             filter: None,
             seed: 1,
+            device: Device::default(),
             smoke: false,
             extension: false,
             ops: None,

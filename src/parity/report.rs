@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::judge::Judgement;
 use super::worker::Answer;
+use crate::device::Device;
 use crate::error::{Error, Result};
 
 /// What became of a case on one build.
@@ -117,6 +118,8 @@ impl CaseReport {
 pub struct Report {
     /// The seed of all inputs.
     pub seed: u64,
+    /// What both builds computed on.
+    pub device: Device,
     /// What stock's library says it is.
     pub stock_id: String,
     /// What the fork's library says it is.
@@ -143,6 +146,7 @@ impl Report {
     /// Counts and orders; counts that don't agree are an error.
     pub(super) fn new(
         seed: u64,
+        device: Device,
         [stock_id, fork_id]: [String; 2],
         arms: Vec<ArmReport>,
         planned: usize,
@@ -181,6 +185,7 @@ impl Report {
         });
         Ok(Report {
             seed,
+            device,
             stock_id,
             fork_id,
             arms,
@@ -270,7 +275,16 @@ mod tests {
     }
 
     fn report(planned: usize, cases: Vec<CaseReport>) -> Result<Report> {
-        Report::new(1, ["a".into(), "b".into()], Vec::new(), planned, cases, 1.0)
+        let device = Device::default();
+        Report::new(
+            1,
+            device,
+            ["a".into(), "b".into()],
+            Vec::new(),
+            planned,
+            cases,
+            1.0,
+        )
     }
 
     #[test]
@@ -304,10 +318,18 @@ mod tests {
         assert!(error.hints()[0].contains("--filter 'x'") && error.what().contains("it is wrong"));
         let good = vec![case("x", Verdict::Pass, Some(0.5))];
         assert!(
-            super::Report::new(1, Default::default(), Vec::new(), 1, good, 0.0)
-                .unwrap()
-                .check()
-                .is_ok()
+            super::Report::new(
+                1,
+                Device::default(),
+                Default::default(),
+                Vec::new(),
+                1,
+                good,
+                0.0
+            )
+            .unwrap()
+            .check()
+            .is_ok()
         );
     }
 }

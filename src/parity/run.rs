@@ -12,6 +12,7 @@ use super::plan::{Plan, select};
 use super::report::{ArmReport, CaseReport, Outcome, Report, Verdict};
 use super::verdict::{Computed, Fork, judged};
 use super::worker::Loaded;
+use crate::device::Device;
 use crate::error::{Doing, Result, writing};
 use crate::layout::Layout;
 use crate::side::Side;
@@ -73,6 +74,7 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
     let seconds = start.elapsed().as_secs_f64();
     Report::new(
         plan.seed,
+        plan.device,
         ids,
         arms.collect(),
         planned,
@@ -82,9 +84,11 @@ pub fn run(layout: &Layout, plan: &Plan, worker: &Path, ui: &dyn Ui) -> Result<R
 }
 
 /// The thread counts whose bits are compared with those of the fork's own; none where the
-/// build has no threads to count.
+/// build has no threads to count, or computes on another processor than theirs.
 fn counts(plan: &Plan, own: Option<i32>) -> Vec<i32> {
-    let Some(own) = own else { return Vec::new() };
+    let Some(own) = own.filter(|_| plan.device == Device::Cpu) else {
+        return Vec::new();
+    };
     let others = plan.threads.iter().copied();
     others.filter(|count| *count != own).collect()
 }
@@ -200,9 +204,14 @@ mod tests {
 
     #[test]
     fn bits_are_compared_with_every_other_thread_count() {
-        let plan = Plan::default();
+        let mut plan = Plan {
+            device: Device::Cpu,
+            ..Plan::default()
+        };
         assert_eq!(counts(&plan, Some(2)), [1, 3]);
         assert_eq!(counts(&plan, Some(16)), [1, 2, 3]);
         assert!(counts(&plan, None).is_empty());
+        plan.device = Device::Gpu;
+        assert!(counts(&plan, Some(2)).is_empty());
     }
 }

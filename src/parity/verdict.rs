@@ -8,6 +8,7 @@ use super::judge::{self, Expected};
 use super::report::{CaseReport, Outcome, SideReport, Verdict};
 use super::tensor::Tensor;
 use super::worker::{Answer, Form, Loaded};
+use crate::device::Device;
 use crate::simd;
 
 /// What came of a case in one arm.
@@ -68,9 +69,12 @@ fn report(
         reasons.extend(differences.filter_map(|(count, other)| differs(own, *count, other)));
     }
     let both = stock.tensor.as_ref().zip(ours.tensor.as_ref());
-    let asked = fork
+    let mut asked = fork
         .asked
         .map_or_else(String::new, |simd| format!(" --simd {simd}"));
+    if fork.loaded.device != Device::default() {
+        asked += &format!(" --device {}", fork.loaded.device.name());
+    }
     CaseReport {
         name: case.name().to_string(),
         simd,

@@ -12,6 +12,7 @@ use super::case::{Case, Computation};
 use super::engine::Engine;
 use super::ops;
 use super::tensor::{Dtype, Tensor};
+use crate::device::Device;
 use crate::error::{Doing, Error, Result, reading, writing};
 
 /// Which form of an op is computed.
@@ -47,6 +48,8 @@ pub struct Job {
     pub out: PathBuf,
     /// The seed of the inputs.
     pub seed: u64,
+    /// What to compute on.
+    pub device: Device,
     /// Address space that the process may have, in MiB.
     pub memory: u64,
     /// Compute each case several times, for its time and for equal bits; else once.
@@ -76,6 +79,9 @@ pub struct Loaded {
     pub simd: Option<String>,
     /// The threads of its kernels; none where it doesn't say.
     pub threads: Option<i32>,
+    /// What it computes on.
+    #[serde(default)]
+    pub device: Device,
 }
 
 /// A result without its bytes.
@@ -106,10 +112,12 @@ impl Job {
         let names = std::fs::read_to_string(&self.cases).doing(reading(&self.cases))?;
         let catalogue = ops::catalogue();
         let engine = Engine::open(&self.library)?;
+        super::engine::done(engine.lib.set_default_device(self.device.into()))?;
         say(&Message::Ready(Loaded {
             id: engine.lib.id(),
             simd: engine.lib.cpu_simd(),
             threads: engine.lib.cpu_threads(),
+            device: self.device,
         }))?;
         for (number, name) in names.lines().enumerate() {
             // A line is empty where an earlier worker has dealt with the case.
@@ -251,6 +259,7 @@ mod tests {
             id: "id".into(),
             simd: Some("avx2".into()),
             threads: Some(2),
+            device: Device::Gpu,
         };
         for message in [
             Message::Ready(loaded),

@@ -6,7 +6,7 @@
 mod steps;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::lock::Lock;
+use crate::macos::{Machine, evidence};
 use crate::series::{self, Series};
 use crate::side::Side;
 use crate::source::{self, Served};
@@ -105,6 +106,8 @@ pub struct Summary {
     pub probes: Option<(usize, usize)>,
     /// Parity cases that passed, and all of them.
     pub parity: Option<(usize, usize)>,
+    /// The record of this run, where it ran on a Mac.
+    pub evidence: Option<PathBuf>,
 }
 
 /// One build, for the summary.
@@ -143,6 +146,7 @@ impl Summary {
 
 /// Runs the chain. The first step that fails ends it; what finished before stays.
 pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> Result<Summary> {
+    let since = SystemTime::now();
     // What is wrong in itself is refused before anything is written.
     third_party::check_named(layout, config, &request.options)?;
     let series = match request.until {
@@ -174,12 +178,41 @@ pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> 
         steps: Vec::new(),
         probes: None,
         parity: None,
+        evidence: None,
     };
-    if let Some(series) = series {
-        chain.rest(&served, &series, &mut summary)?;
-    }
+    let done = match series {
+        Some(series) => chain.rest(&served, &series, &mut summary),
+        None => Ok(()),
+    };
     summary.steps = chain.steps;
-    Ok(summary)
+    if cfg!(target_os = "macos") && request.until >= Until::Parity {
+        return recorded(layout, summary, done, since, ui);
+    }
+    done.map(|()| summary)
+}
+
+/// Writes the record of a run on a Mac: of one that failed, too.
+fn recorded(
+    layout: &Layout,
+    mut summary: Summary,
+    done: Result<()>,
+    since: SystemTime,
+    ui: &dyn Ui,
+) -> Result<Summary> {
+    ui.step("evidence");
+    let failure = done.as_ref().err();
+    let written = evidence::write(layout, &Machine::here(), &summary, failure, since);
+    match (done, written) {
+        (Ok(()), written) => {
+            summary.evidence = Some(written?);
+            Ok(summary)
+        }
+        (Err(error), Ok(path)) => Err(error.hint(format!(
+            "the record of this run is {}: attach it to the issue",
+            path.display()
+        ))),
+        (Err(error), Err(_)) => Err(error),
+    }
 }
 
 fn selected(layout: &Layout, features: &[String]) -> Result<Series> {

@@ -1,14 +1,17 @@
 //! The steps of the chain, each from its inputs to what it leaves behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{BuildReport, Chain, Mode};
 use crate::build::stamp::{Inputs, Stamp};
-use crate::build::{self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools};
+use crate::build::{
+    self, Against, SideInput, Sides, ThirdParty, Tools, bindings, files, tools, wheel,
+};
 use crate::composed::Composed;
+use crate::device::Device;
 use crate::error::{Doing, Error, Result, reading};
 use crate::git;
 use crate::git::compose::Fork;
@@ -171,7 +174,7 @@ impl Chain<'_> {
     ) -> Result<Vec<BuildReport>> {
         let against = match prefix {
             Some(prefix) => Against::Prefix(prefix.to_path_buf()),
-            None => Against::Wheel(mlx_version(&self.layout.mlx_local())?),
+            None => Against::Wheel(wheel::release_of(&self.layout.mlx_local())?),
         };
         let built = self.step("extension", |chain| {
             let options = &chain.request.options;
@@ -224,12 +227,14 @@ impl Chain<'_> {
             }
             let worker = (&*chain.request.worker, "probe-worker");
             let report = probe::run(&subjects, &expected, worker)?;
+            chain.keep("probe", &report)?;
             report.verdict()?;
             Ok((report.probes - report.failed, report.probes))
         })
     }
 
-    /// Compares the builds on the quick cases; gives those that passed, and all.
+    /// Compares the builds, on the quick cases or on a GPU on all; gives those that passed, and
+    /// all.
     pub(super) fn parity(&mut self, series: &Series) -> Result<(usize, usize)> {
         let stamp = Stamp::at(self.layout.stamps().join("parity.json"));
         let inputs = self.builds_as_inputs()?.with(
@@ -237,16 +242,27 @@ impl Chain<'_> {
             tools::file_key(&self.request.worker),
         );
         let plan = parity::Plan {
-            smoke: true,
+            // Where kernels run on a GPU, this is the only place that compares them.
+            smoke: Device::default() == Device::Cpu,
             extension: self.request.mode != Mode::Fork,
             ops: Some(series.selected().map(|f| f.name.clone()).collect()),
             ..parity::Plan::default()
         };
         self.gate("parity", stamp, inputs, |chain| {
             let report = parity::run(chain.layout, &plan, &chain.request.worker, chain.ui)?;
+            chain.keep("parity", &report)?;
             report.check()?;
             Ok((report.passed, report.planned))
         })
+    }
+
+    /// Keeps a report whole, whatever it says.
+    fn keep(&self, name: &str, report: &impl Serialize) -> Result<()> {
+        files::replace(&self.report(name), &json(report)?)
+    }
+
+    fn report(&self, name: &str) -> PathBuf {
+        self.layout.reports().join(format!("{name}.json"))
     }
 
     fn sides(&self) -> &'static [Side] {
@@ -291,29 +307,9 @@ impl Chain<'_> {
             stamp.remove()?;
             let found = judge(chain)?;
             files::replace(&counts, &json(&found)?)?;
-            stamp.save(&inputs, std::slice::from_ref(&counts))?;
+            stamp.save(&inputs, &[counts, chain.report(name)])?;
             Ok((found, true))
         })
-    }
-}
-
-/// The release that a tree of MLX says it is, as PyPI names it.
-fn mlx_version(tree: &Path) -> Result<String> {
-    let path = tree.join("mlx/version.h");
-    let text = std::fs::read_to_string(&path).doing(reading(&path))?;
-    let part = |name: &str| {
-        let define = format!("#define MLX_VERSION_{name} ");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&define))
-            .map(str::trim)
-    };
-    match (part("MAJOR"), part("MINOR"), part("PATCH")) {
-        (Some(major), Some(minor), Some(patch)) => Ok(format!("{major}.{minor}.{patch}")),
-        _ => Err(Error::environment(format!(
-            "{} does not say which release it is",
-            path.display()
-        ))
-        .hint("name the MLX to build against: --against PREFIX")),
     }
 }
 

@@ -2,6 +2,7 @@
 //! quantized ones are compiled, and some run against references in float64 that are written
 //! here. Needs clang++ and the checkout that `cargo xtask setup-mlx` made.
 
+mod broken;
 mod faults;
 mod launch;
 mod matmul;

@@ -9,7 +9,7 @@ use super::{clean, error, numbers, program};
 const GROUP: usize = 64;
 
 /// x (X, M, K) times the transposed rows of experts (E, N, K) in 4 bits, groups of 64.
-struct Product {
+pub struct Product {
     m: usize,
     n: usize,
     k: usize,
@@ -25,7 +25,7 @@ const EXPERTS: usize = 5;
 const BLOCKS: usize = 3;
 
 impl Product {
-    fn new(m: usize, n: usize, k: usize) -> Self {
+    pub fn new(m: usize, n: usize, k: usize) -> Self {
         let bits = |seed| numbers(seed, EXPERTS * n * k / 8);
         let low = bits(1);
         let word =
@@ -49,7 +49,7 @@ impl Product {
         f64::from(self.scales[at / GROUP]) * f64::from(code) + f64::from(self.biases[at / GROUP])
     }
 
-    fn reference(&self) -> Vec<f64> {
+    pub fn reference(&self) -> Vec<f64> {
         let mut all = Vec::new();
         for (lhs, rhs) in self.lhs.iter().zip(&self.rhs) {
             for m in 0..self.m {
@@ -67,7 +67,7 @@ impl Product {
     }
 
     /// Binds everything as MLX's host code does; `with_m` where the kernel is told M.
-    fn launch<'k>(&self, kernel: &'k Kernel<'k>, with_m: bool) -> Launch<'k> {
+    pub fn launch<'k>(&self, kernel: &'k Kernel<'k>, with_m: bool) -> Launch<'k> {
         let (m, n, k) = (self.m as i64, self.n as i64, self.k as i64);
         let size = (self.lhs.len() * self.m * self.n * 4) as u64;
         let mut launch = Launch::new(kernel)

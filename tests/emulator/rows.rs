@@ -1,13 +1,13 @@
 //! MLX's rms_norm and softmax against float64.
 
 use half::bf16;
-use mlx_fork::emulator::Launch;
+use mlx_fork::emulator::{Kernel, Launch};
 
 use super::{clean, error, numbers};
 
 const ROWS: usize = 3;
 
-fn rms_norm(x: &[f32], w: &[f32], eps: f64) -> Vec<f64> {
+pub fn rms_norm(x: &[f32], w: &[f32], eps: f64) -> Vec<f64> {
     let mut all = Vec::new();
     for row in x.chunks(w.len()) {
         let square: f64 = row.iter().map(|v| f64::from(*v).powi(2)).sum();
@@ -75,25 +75,36 @@ fn rms_norm_of_bfloat16_is_right_with_both_habits() {
     }
 }
 
+pub fn softmax(x: &[f32], size: usize) -> Vec<f64> {
+    let mut all = Vec::new();
+    for row in x.chunks(size) {
+        let most = row.iter().map(|v| f64::from(*v)).fold(f64::MIN, f64::max);
+        let powers: Vec<f64> = row.iter().map(|v| (f64::from(*v) - most).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        all.extend(powers.iter().map(|power| power / sum));
+    }
+    all
+}
+
+/// Rows of at most 4096.
+pub fn softmax_launch<'k>(kernel: &'k Kernel<'k>, x: &[f32], size: usize) -> Launch<'k> {
+    let threads = size.div_ceil(4).next_multiple_of(32) as u32;
+    Launch::new(kernel)
+        .buffer(0, "in", x)
+        .output(1, "out", (x.len() * 4) as u64)
+        .value(2, "axis_size", size as i32)
+        .threadgroups([(x.len() / size) as u32, 1, 1])
+        .group([threads, 1, 1])
+}
+
 #[test]
 fn softmax_is_right_for_a_row_with_a_tail() {
     let size = 999;
     let x: Vec<f32> = numbers(6, ROWS * size).iter().map(|v| 8.0 * v).collect();
     let report = clean("softmax.metal", "block_softmax_float32", |kernel| {
-        Launch::new(kernel)
-            .buffer(0, "in", &x)
-            .output(1, "out", (ROWS * size * 4) as u64)
-            .value(2, "axis_size", size as i32)
-            .threadgroups([ROWS as u32, 1, 1])
-            .group([256, 1, 1])
+        softmax_launch(kernel, &x, size)
     });
-    let mut reference = Vec::new();
-    for row in x.chunks(size) {
-        let most = row.iter().map(|v| f64::from(*v)).fold(f64::MIN, f64::max);
-        let powers: Vec<f64> = row.iter().map(|v| (f64::from(*v) - most).exp()).collect();
-        let sum: f64 = powers.iter().sum();
-        reference.extend(powers.iter().map(|power| power / sum));
-    }
+    let reference = softmax(&x, size);
     for run in &report.runs {
         let error = error(&run.outcome.values::<f32>(1), &reference);
         assert!(error < 2e-5, "{error:e} with {}", run.choice.show());

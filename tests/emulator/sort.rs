@@ -4,10 +4,10 @@ use mlx_fork::emulator::{Kernel, Launch};
 
 use super::{clean, numbers};
 
-const ROWS: usize = 3;
-const SIZE: usize = 117;
+pub const ROWS: usize = 3;
+pub const SIZE: usize = 117;
 
-fn launch<'k>(kernel: &'k Kernel<'k>, x: &[f32]) -> Launch<'k> {
+pub fn launch<'k>(kernel: &'k Kernel<'k>, x: &[f32]) -> Launch<'k> {
     Launch::new(kernel)
         .buffer(0, "inp", x)
         .output(1, "out", (ROWS * SIZE * 4) as u64)

@@ -4,6 +4,7 @@ mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;
+mod check_macos;
 mod docs;
 mod doctor;
 mod edits;
@@ -40,6 +41,7 @@ pub enum Command {
     Kernels(kernels::Kernels),
     Emulate(Box<emulate::Emulate>),
     Sanitize(sanitize::Sanitize),
+    CheckMacos(check_macos::CheckMacos),
     Mutants(mutants::Mutants),
     Test(test::Test),
     Lint(lint::Lint),
@@ -68,6 +70,7 @@ impl Command {
             Command::Kernels(command) => command.run(),
             Command::Emulate(command) => command.run(),
             Command::Sanitize(command) => command.run(),
+            Command::CheckMacos(command) => command.run(),
             Command::Mutants(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use comfy_table::{CellAlignment, Table, presets};
 use mlx_fork::composed::Composed;
+use mlx_fork::device::Device;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::parity::report::{ArmReport, CaseReport, SideReport, Verdict};
@@ -38,6 +39,9 @@ pub struct Parity {
     #[arg(long, value_name = "NAME", value_delimiter = ',', num_args = 1..)]
     #[arg(value_parser = PossibleValuesParser::new(["all"].into_iter().chain(simd::NAMES)))]
     simd: Vec<String>,
+    /// What both builds compute on: cpu or gpu [default: gpu on a Mac, else cpu]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Device>,
     /// Compare within the extension's build, instead of stock with the fork
     #[arg(long)]
     extension: bool,
@@ -59,6 +63,7 @@ impl Parity {
         let plan = Plan {
             filter: self.filter,
             seed: self.seed,
+            device: self.device.unwrap_or_default(),
             smoke: self.smoke,
             simds: if self.simd.iter().any(|name| name == "all") {
                 simd::available().into_iter().map(String::from).collect()

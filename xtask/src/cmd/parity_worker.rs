@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mlx_fork::Result;
+use mlx_fork::device::Device;
 use mlx_fork::parity::worker::{Form, Job};
 
 /// Computes parity's cases on one build (started by `parity`)
@@ -25,6 +26,9 @@ pub struct ParityWorker {
     /// The seed of the inputs
     #[arg(long)]
     seed: u64,
+    /// `cpu` or `gpu`: what to compute on
+    #[arg(long)]
+    device: Device,
     /// Address space that this process may have, in MiB
     #[arg(long)]
     memory: u64,
@@ -50,6 +54,7 @@ impl ParityWorker {
             cases: self.cases,
             out: self.out,
             seed: self.seed,
+            device: self.device,
             memory: self.memory,
             timed: self.timed,
         }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use comfy_table::{ContentArrangement, Table, presets};
-use mlx_fork::build::{LauncherChoice, Options, install};
+use mlx_fork::build::{LauncherChoice, Options, install, wheel};
 use mlx_fork::config::Config;
 use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
+use mlx_fork::macos::Kit;
 use mlx_fork::setup::{self, Mode, Request, Summary, Until};
 use mlx_fork::side::Side;
 use mlx_fork::source::{self, Choice};
@@ -100,6 +101,11 @@ impl SetupMlx {
             install::run(&layout, &request.options, &ui)?;
         }
         let summary = setup::run(&layout, &config, &request, &ui)?;
+        if install_deps && !cfg!(target_os = "macos") {
+            // What `cargo xtask test` compiles for macOS with.
+            let release = wheel::release_of(&layout.mlx_local())?;
+            Kit::prepare(&layout, &release, &ui)?;
+        }
         drop(ui);
         if json {
             let text = serde_json::to_string_pretty(&summary)
@@ -218,6 +224,9 @@ fn show(summary: &Summary, root: &Path) {
         }
     }
     println!("{table}");
+    if let Some(path) = &summary.evidence {
+        println!("the record of this run: {}", path.display());
+    }
     if let Some(lines) = &summary.unpinned {
         println!("this commit is no pin; to pin it:\n{lines}");
     }
@@ -230,6 +239,13 @@ fn show(summary: &Summary, root: &Path) {
 pub fn for_tests(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
     let mut request = Defaults::parse_from(["setup-mlx"]).setup.request(config)?;
     request.until = Until::Tests;
+    setup::run(layout, config, &request, ui).map(|_| ())
+}
+
+/// Composes the fork with no choices made and builds nothing: what `check-macos` begins with.
+pub fn compose(layout: &Layout, config: &Config, ui: &dyn Ui) -> Result<()> {
+    let mut request = Defaults::parse_from(["setup-mlx"]).setup.request(config)?;
+    request.until = Until::Fork;
     setup::run(layout, config, &request, ui).map(|_| ())
 }
 

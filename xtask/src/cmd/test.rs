@@ -12,7 +12,8 @@ use mlx_fork::{Error, Result};
 use super::setup_mlx;
 use crate::terminal::Terminal;
 
-/// Run all tests: Rust, the overlay's C++ and Python, MLX's own C++ tests, parity, sanitizers
+/// Run all tests: Rust, the overlay's C++ and Python, MLX's own C++ tests, parity, sanitizers,
+/// the compile for macOS
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only python\n  cargo xtask test --full"

@@ -108,7 +108,8 @@ struct Swizzle : SwizzleNames<T, N, I...> {
   static constexpr int emu_size = sizeof...(I);
   typedef vec<T, emu_size> emu_vec;
 
-  Swizzle() = default;
+  // Explicit: v.xy = {a, b} then makes a vector, not a swizzle.
+  explicit Swizzle() = default;
   Swizzle(const Swizzle&) = default;
 
   EMU_INLINE T emu_get(int i) const {

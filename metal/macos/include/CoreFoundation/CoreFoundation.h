@@ -1,0 +1,5 @@
+// What metal-cpp uses of CoreFoundation.
+
+#pragma once
+
+typedef double CFTimeInterval;

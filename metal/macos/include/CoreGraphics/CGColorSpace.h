@@ -1,0 +1,5 @@
+// What metal-cpp uses of CoreGraphics: handles of colour spaces.
+
+#pragma once
+
+typedef struct CGColorSpace* CGColorSpaceRef;
