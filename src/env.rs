@@ -77,6 +77,30 @@ pub const PATH: Variable = Variable {
     help: "where tools are looked for",
 };
 
+/// What an emulated MLX asks for kernels.
+pub const MLX_FORK_EMULATOR: Variable = Variable {
+    name: "MLX_FORK_EMULATOR",
+    help: "the program that compiles kernels for an emulated MLX (set by python --emulated)",
+};
+
+/// How an emulated MLX runs kernels.
+pub const MLX_FORK_EMULATOR_MODE: Variable = Variable {
+    name: "MLX_FORK_EMULATOR_MODE",
+    help: "checked or plain: how an emulated MLX runs kernels (set by python --emulated)",
+};
+
+/// What is random in an emulated MLX.
+pub const MLX_FORK_EMULATOR_SEED: Variable = Variable {
+    name: "MLX_FORK_EMULATOR_SEED",
+    help: "seed of the order of threads and launches in an emulated MLX [1]",
+};
+
+/// Faults that an emulated MLX goes on with.
+pub const MLX_FORK_EMULATOR_TOLERATE: Variable = Variable {
+    name: "MLX_FORK_EMULATOR_TOLERATE",
+    help: "kinds of faults that an emulated MLX prints and goes on with: uninitialised,race",
+};
+
 /// All of them, for `--help` and docs/.
 pub const ALL: &[Variable] = &[
     MLX_REF,
@@ -88,4 +112,8 @@ pub const ALL: &[Variable] = &[
     CXX,
     LIBCLANG_PATH,
     PATH,
+    MLX_FORK_EMULATOR,
+    MLX_FORK_EMULATOR_MODE,
+    MLX_FORK_EMULATOR_SEED,
+    MLX_FORK_EMULATOR_TOLERATE,
 ];

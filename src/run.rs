@@ -176,12 +176,21 @@ pub fn export_line(name: &str, value: &str) -> String {
 
 /// The command that runs this build's Python with the given arguments.
 pub fn python(layout: &Layout, side: Side, args: &[OsString]) -> Result<crate::process::Command> {
-    let build = installed(layout, side)?;
+    python_of(layout, &installed(layout, side)?, args)
+}
+
+/// The same, of a build that was found.
+pub(crate) fn python_of(
+    layout: &Layout,
+    build: &Installed,
+    args: &[OsString],
+) -> Result<crate::process::Command> {
     let Some(python) = &build.python else {
+        let (name, maker) = (build.side.name(), build.side.maker());
         return Err(
-            Error::environment(format!("the {} build has no Python module", side.name()))
+            Error::environment(format!("the {name} build has no Python module"))
                 .doing("starting Python")
-                .hint(format!("{} without --no-python makes it", side.maker())),
+                .hint(format!("{maker} without --no-python makes it")),
         );
     };
     let mut command = crate::process::Command::new(python).args(args);

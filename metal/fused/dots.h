@@ -39,8 +39,17 @@ METAL_FUNC V total_of_row(const thread V* sums, uint lane) {
 }
 
 /**
- * x times rows row0 ... row0 + 3 of each matrix, whose groups lie along the
- * rows. Each lane has its part of the sums.
+ * The first of the four rows that a SIMD group reads instead of those from row0
+ * on: where fewer than four are left, the last four.
+ */
+METAL_FUNC int first_row(int row0, int N) {
+  return max(min(row0, N - ROWS), 0);
+}
+
+/**
+ * x times four rows of each matrix, `row` and those after it, whose groups lie
+ * along the rows. Each lane has its part of the sums. Of a matrix with fewer
+ * rows the last one counts for those that are missing.
  *
  * The lanes take one chunk of a row after another: what a SIMD group loads at a
  * time lies together. Scales and biases are loaded once, one by each lane for
@@ -49,33 +58,20 @@ METAL_FUNC V total_of_row(const thread V* sums, uint lane) {
 template <typename T, typename Format, typename Access, int matrices>
 METAL_FUNC void add_rows(
     const device T* x,
-    const thread Matrix<T>* m,
+    thread Matrix<T>* m,
     const constant GatherQMMParams& params,
-    int row0,
+    int row,
     uint lane,
     thread float (*sums)[ROWS]) {
-  const device uint32_t* w[matrices][ROWS];
-  const device uint8_t* scales[matrices][ROWS];
-  const device T* biases[matrices][ROWS];
-  constexpr int scale_size = sizeof(T);
   MLX_MTL_PRAGMA_UNROLL
   for (int i = 0; i < matrices; i++) {
-    const constant MatrixStrides& strides = params.matrices[i];
+    m[i].template skip_rows<Format>(row, params.matrices[i]);
     MLX_MTL_PRAGMA_UNROLL
     for (int r = 0; r < ROWS; r++) {
-      // Beyond the last row, the last row again: its sums go nowhere.
-      int64_t row = min(row0 + r, params.N - 1);
-      w[i][r] = m[i].w + row * strides.w.row;
-      scales[i][r] = m[i].scales +
-          row * strides.scales.row *
-              (Format::mode() == Affine ? scale_size : 1);
-      biases[i][r] = m[i].biases;
-      if (Format::mode() == Affine) {
-        biases[i][r] += row * strides.biases.row;
-      }
       sums[i][r] = 0;
     }
   }
+  int last = params.N - 1;
 
   int K = params.K;
   int group_size = Format::group_size();
@@ -87,15 +83,17 @@ METAL_FUNC void add_rows(
     MLX_MTL_PRAGMA_UNROLL
     for (int i = 0; i < matrices; i++) {
       const constant MatrixStrides& strides = params.matrices[i];
-      scale[i] = 0;
-      bias[i] = 0;
+      scale[i] = float4(0);
+      bias[i] = float4(0);
       MLX_MTL_PRAGMA_UNROLL
       for (int r = 0; r < ROWS; r++) {
         if (group < groups) {
+          Matrix<T> m_r = m[i];
+          m_r.template skip_rows<Format>(min(r, last), strides);
           scale[i][r] = scale_at<T, Format>(
-              scales[i][r], Access::at(group, strides.scales.column));
+              m_r.scales, Access::at(group, strides.scales.column));
           if (Format::mode() == Affine) {
-            bias[i][r] = biases[i][r][Access::at(group, strides.biases.column)];
+            bias[i][r] = m_r.biases[Access::at(group, strides.biases.column)];
           }
         }
       }
@@ -120,16 +118,17 @@ METAL_FUNC void add_rows(
       for (int i = 0; i < matrices; i++) {
         // All lanes take part in the shuffles.
         float4 s = simd_shuffle(scale[i], owner);
-        float4 b = 0;
+        float4 b = float4(0);
         if (Format::mode() == Affine) {
           b = simd_shuffle(bias[i], owner);
         }
         if (k < K) {
+          const constant Strides2& w = params.matrices[i].w;
           MLX_MTL_PRAGMA_UNROLL
           for (int r = 0; r < ROWS; r++) {
             uint codes[CHUNK_WORDS];
             Access::template codes<Format>(
-                w[i][r], params.matrices[i].w.column, k / CHUNK, codes);
+                m[i].w + min(r, last) * w.row, w.column, k / CHUNK, codes);
             decode<Format>(codes, values);
             float dot = 0;
             MLX_MTL_PRAGMA_UNROLL
@@ -182,18 +181,16 @@ METAL_FUNC void add_columns(
     for (int k = simd_group * k_lanes + lane / chunks; k < params.K;
          k += k_lanes * int(simd_groups)) {
       float x_k = x[k * params.x.column];
-      auto scales = m.scales +
-          k * strides.scales.row *
-              (Format::mode() == Affine ? int(sizeof(T)) : 1);
-      float s = scale_at<T, Format>(scales, group * strides.scales.column);
+      Matrix<T> m_k = m;
+      m_k.template skip_rows<Format>(k, strides);
+      float s = scale_at<T, Format>(m_k.scales, group * strides.scales.column);
       float b = 0;
       if (Format::mode() == Affine) {
-        b = m.biases[k * strides.biases.row + group * strides.biases.column];
+        b = m_k.biases[group * strides.biases.column];
       }
       uint codes[CHUNK_WORDS];
       float values[CHUNK];
-      Strided::codes<Format>(
-          m.w + k * strides.w.row, strides.w.column, n / CHUNK, codes);
+      Strided::codes<Format>(m_k.w, strides.w.column, n / CHUNK, codes);
       decode<Format>(codes, values);
       MLX_MTL_PRAGMA_UNROLL
       for (int i = 0; i < CHUNK; i++) {

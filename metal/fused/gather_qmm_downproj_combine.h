@@ -76,6 +76,7 @@ template <typename T, typename Format, typename Access>
 
   Dims dims(all_dims, params);
   int row0 = tid.x * ROWS;
+  int row = first_row(row0, params.N);
   uint k = params.k;
   float acc = 0;
   for (uint first = 0; first < k; first += simd_groups) {
@@ -87,7 +88,7 @@ template <typename T, typename Format, typename Access>
       if (find_operands<T, Format>(
               h_j, m, rhs_indices, params, dims, tid.z * k + j)) {
         float sums[1][ROWS];
-        add_rows<T, Format, Access, 1>(h_j, &m, params, row0, lane, sums);
+        add_rows<T, Format, Access, 1>(h_j, &m, params, row, lane, sums);
         p = total_of_row(sums[0], lane);
       }
       constexpr int lanes_per_row = LANES / ROWS;
@@ -109,8 +110,8 @@ template <typename T, typename Format, typename Access>
     threadgroup_barrier(mem_flags::mem_threadgroup);
   }
 
-  int row = row0 + int(thread_index);
-  if (thread_index < ROWS && row < params.N) {
+  row += thread_index;
+  if (thread_index < ROWS && row >= row0 && row < params.N) {
     store<T>(out, int64_t(tid.z) * params.N + row, acc);
   }
 }

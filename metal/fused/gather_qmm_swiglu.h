@@ -71,26 +71,27 @@ template <typename T, typename Format, typename Access>
     return;
   }
 
+  int first = first_row(row0, params.N);
   Dims dims(all_dims, params);
   Matrix<T> m[2] = {
       {gate_w, gate_scales, has_biases ? gate_biases : nullptr},
       {up_w, up_scales, has_biases ? up_biases : nullptr}};
-  float2 gu = numeric_limits<float>::quiet_NaN();
+  float2 gu = float2(numeric_limits<float>::quiet_NaN());
   if (find_operands<T, Format>(
           x, m, lhs_indices, rhs_indices, params, dims, tid.z, tid.y)) {
     float sums[2][ROWS];
-    add_rows<T, Format, Access, 2>(x, m, params, row0, lane, sums);
+    add_rows<T, Format, Access, 2>(x, m, params, first, lane, sums);
     float2 pairs[ROWS];
     MLX_MTL_PRAGMA_UNROLL
     for (int r = 0; r < ROWS; r++) {
-      pairs[r] = {sums[0][r], sums[1][r]};
+      pairs[r] = float2(sums[0][r], sums[1][r]);
     }
     gu = total_of_row(pairs, lane);
   }
 
   constexpr int lanes_per_row = LANES / ROWS;
-  int row = row0 + lane / lanes_per_row;
-  if (lane % lanes_per_row == 0 && row < params.N) {
+  int row = first + lane / lanes_per_row;
+  if (lane % lanes_per_row == 0 && row >= row0 && row < params.N) {
     out += (int64_t(tid.z) * grid.y + tid.y) * params.N;
     out[row] = gate<T>(gu.x, gu.y, activation);
   }

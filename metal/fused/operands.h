@@ -112,6 +112,17 @@ struct Matrix {
       biases += dims.matrix(i, 3 * which + 2);
     }
   }
+
+  /** So many rows on. */
+  template <typename Format>
+  void skip_rows(int64_t rows, const constant MatrixStrides& strides) {
+    w += rows * strides.w.row;
+    scales += rows * strides.scales.row *
+        (Format::mode() == Affine ? int(sizeof(T)) : 1);
+    if (Format::mode() == Affine) {
+      biases += rows * strides.biases.row;
+    }
+  }
 };
 
 } // namespace mlx::fused

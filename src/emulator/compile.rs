@@ -370,6 +370,8 @@ fn flags(build: Build, numerics: Numerics) -> Vec<String> {
     if cfg!(target_arch = "x86_64") {
         flags.push("-mfma");
     }
+    // Metal has no double: a number with a point in it is a float.
+    flags.extend(["-Xclang", "-cl-single-precision-constant"]);
     // Past the driver: clang 14's doesn't know the value, its compiler does.
     flags.push("-Xclang");
     flags.push(match numerics.contract {

@@ -9,6 +9,7 @@ pub mod check;
 mod compile;
 mod data;
 mod flops;
+pub mod host;
 mod job;
 mod launch;
 mod program;

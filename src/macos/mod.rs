@@ -11,7 +11,7 @@ pub mod quick;
 pub mod report;
 pub mod setting;
 pub mod tree;
-mod wheel;
+pub(crate) mod wheel;
 mod whole;
 
 pub use kit::Kit;

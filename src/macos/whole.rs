@@ -48,8 +48,10 @@ impl Form {
     }
 }
 
-/// GGUF is not built here ([`crate::build::third_party`]), and is in the wheel.
-const LEFT_OUT: &str = "gguf";
+/// True for what GGUF brings: it is in the wheel, and not built here.
+fn is_of_gguf(name: &str) -> bool {
+    name.contains("gguf") || ["from_half", "to_half"].contains(&name)
+}
 
 /// Makes the checks.
 ///
@@ -186,7 +188,7 @@ impl Whole<'_> {
         let known: BTreeSet<&String> = theirs.functions.iter().collect();
         let missing: Vec<String> = known
             .difference(&found)
-            .filter(|name| !name.contains(LEFT_OUT))
+            .filter(|name| !is_of_gguf(name))
             .map(|name| names::signature(name))
             .collect();
         let features = self.setting.tree.series.selected();

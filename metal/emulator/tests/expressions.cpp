@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// The types that expressions of half, bfloat, float and integers have, and where
-// they round under the two habits.
+// The types that expressions of half, bfloat, float and integers have, and
+// where they round under the two habits.
 
 #include "check.h"
 #include "emulator/metal.h"
@@ -159,7 +159,8 @@ struct Complex {
   float real;
   template <
       typename T,
-      typename = enable_if_t<!is_same_v<T, Complex> && is_convertible_v<T, float>>>
+      typename =
+          enable_if_t<!is_same_v<T, Complex> && is_convertible_v<T, float>>>
   constexpr Complex(T x) : real(x) {}
   template <
       typename T,

@@ -314,10 +314,13 @@ impl Unit {
     }
 }
 
-/// A number with one of Metal's own suffixes.
+/// A number with one of Metal's own suffixes; one without any is a float there, not a double.
 fn literal(word: &str) -> Option<Edit> {
     if word.starts_with("0x") || word.starts_with("0X") {
         return None;
+    }
+    if word.contains(['.', 'e', 'E']) && word.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Some(Edit::Replace(format!("{word}f")));
     }
     let (digits, function) = match word.strip_suffix(['h', 'H']) {
         Some(digits) => (digits, "half_literal"),

@@ -9,6 +9,8 @@ mod docs;
 mod doctor;
 mod edits;
 mod emulate;
+mod emulate_mlx;
+mod emulated_kernel;
 mod env;
 mod kernels;
 mod lint;
@@ -40,6 +42,7 @@ pub enum Command {
     Env(env::Env),
     Kernels(kernels::Kernels),
     Emulate(Box<emulate::Emulate>),
+    EmulateMlx(emulate_mlx::EmulateMlx),
     Sanitize(sanitize::Sanitize),
     CheckMacos(check_macos::CheckMacos),
     Mutants(mutants::Mutants),
@@ -47,6 +50,8 @@ pub enum Command {
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
     Docs(docs::Docs),
+    #[command(hide = true)]
+    EmulatedKernel(emulated_kernel::EmulatedKernel),
     #[command(hide = true)]
     BenchWorker(bench_worker::BenchWorker),
     #[command(hide = true)]
@@ -69,6 +74,8 @@ impl Command {
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
             Command::Emulate(command) => command.run(),
+            Command::EmulateMlx(command) => command.run(),
+            Command::EmulatedKernel(command) => command.run(),
             Command::Sanitize(command) => command.run(),
             Command::CheckMacos(command) => command.run(),
             Command::Mutants(command) => command.run(),

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use mlx_fork::emulator::{Build, host};
+use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::{Result, run};
 
@@ -21,6 +23,13 @@ Example:
 pub struct Python {
     #[command(flatten)]
     build: OneSide,
+    /// Use the fork with its Metal backend, on an emulated GPU that checks each kernel: what
+    /// `emulate-mlx` builds.
+    #[arg(long, conflicts_with_all = ["stock", "extension"])]
+    emulated: bool,
+    /// With --emulated: run kernels for speed, without looking at what they access.
+    #[arg(long, requires = "emulated")]
+    plain: bool,
     /// Python's arguments, passed on untouched.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
@@ -30,6 +39,15 @@ impl Python {
     /// Becomes Python; comes back only where it can't be started.
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
+        if self.emulated {
+            let build = if self.plain {
+                Build::Plain
+            } else {
+                Build::Checked
+            };
+            let program = std::env::current_exe().doing(|| "finding this program".into())?;
+            return Err(host::python(&layout, &program, build, &self.args)?.exec());
+        }
         Err(run::python(&layout, self.build.side(), &self.args)?.exec())
     }
 }

@@ -201,6 +201,10 @@ fn literals_and_pragmas_of_metal_become_those_of_clang() {
     translates("bfloat f() { return 1bf; }", "::emu::bfloat_literal(1)");
     translates("int f() { return 0xbf + 0x1h; }", "return 0xbf + 0x1h;");
     translates(
+        "float f() { return 1.0 + 2. + 1e3 + 0.5f + 3; }",
+        "return 1.0f + 2.f + 1e3f + 0.5f + 3;",
+    );
+    translates(
         "#pragma METAL fp contract(off)\nint a;",
         "#pragma clang fp contract(off) int a;",
     );

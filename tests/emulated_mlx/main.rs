@@ -1,0 +1,32 @@
+//! MLX's Metal backend on the emulated GPU: its host code and its kernels, checked. Needs clang++
+//! and what `cargo xtask setup-mlx` built; builds what else it needs.
+
+#[path = "../common/machine.rs"]
+mod machine;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use mlx_fork::build::Options;
+use mlx_fork::config::Config;
+use mlx_fork::emulator::{Build, host};
+use mlx_fork::layout::Layout;
+use mlx_fork::ui::Silent;
+
+/// One process runs all cases: each new kernel costs a compiler's run, which they share.
+#[test]
+fn mlx_computes_on_the_emulated_gpu_what_it_computes_on_the_cpu() {
+    let layout = Layout::discover().unwrap();
+    let config = Config::load(&layout).unwrap();
+    host::build(&layout, &config, &Options::default(), &Silent).unwrap();
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulated_mlx/cases.py");
+    let args = [OsString::from(cases)];
+    let output = host::python(&layout, machine::xtask(), Build::Checked, &args)
+        .unwrap()
+        .output()
+        .unwrap();
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert!(output.success(), "{said}");
+    // A runner that found no case is none that passed.
+    assert!(said.contains("Ran 10 tests"), "{said}");
+}
