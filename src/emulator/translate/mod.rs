@@ -5,13 +5,14 @@
 //!
 //! From the bottom up: `attribute` (`[[…]]`), `declarator` (types, pointers, address spaces),
 //! `block` (statements, threadgroup variables), `scope` (namespaces, classes, functions),
-//! `twins` (overloads that only address spaces tell apart), `kernel` (parameters and entries).
+//! `twins` (overloads that only address spaces tell apart), `parameter` and `kernel` (what is bound, names, entries).
 //! Not a compiler: what is wrong in ordinary C++ is left to one.
 
 mod attribute;
 mod block;
 mod declarator;
 mod kernel;
+mod parameter;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::error::{Error, Result};
 use super::tokens::{Kind, Source};
 
 pub use attribute::POSITIONS;
-pub use kernel::{Export, Parameter, Role, Space};
+pub use kernel::Export;
+pub use parameter::{Parameter, Role, Space};
 
 /// A function constant.
 #[derive(Debug, Clone)]
