@@ -10,6 +10,7 @@ pub mod build;
 pub mod composed;
 pub mod config;
 pub mod device;
+pub mod emulator;
 pub mod env;
 pub mod error;
 pub mod git;

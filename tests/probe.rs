@@ -2,6 +2,8 @@
 //! finding of the report, and the probe itself comes back. The libraries are real ones of a
 //! few lines, made by this system's compiler; the worker is the real `xtask`.
 
+#[path = "common/crafted.rs"]
+mod crafted;
 #[path = "common/machine.rs"]
 mod machine;
 
@@ -10,6 +12,7 @@ use std::process::Command;
 
 use machine::xtask;
 use mlx_fork::probe::{self, Promise, Report, Subject};
+use mlx_fork::series::manifest::KernelEntry;
 use mlx_fork::side::Side;
 
 const ID: &str = "0123456789012345678901234567890123456789";
@@ -94,6 +97,7 @@ fn promised() -> Vec<Promise> {
         symbols: vec!["mlx::core::gather_op".into(), "mlx_fork_build_id".into()],
         c: vec!["mlx_fork_id".into(), "mlx_fork_op".into()],
         python: vec!["gather_op".into()],
+        kernels: Vec::new(),
     }]
 }
 
@@ -207,81 +211,82 @@ fn a_c_api_that_brings_another_libmlx_is_a_finding() {
     assert!(text.contains(other.dir.path().to_str().unwrap()), "{text}");
 }
 
-/// `xtask probe` with these arguments: standard output, or what it said otherwise.
-fn probe_files(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(xtask()).arg("probe").args(arguments).output();
-    let output = output.unwrap();
-    match output.status.code() {
-        Some(0) => Ok(String::from_utf8(output.stdout).unwrap()),
-        _ => Err(String::from_utf8(output.stderr).unwrap()),
+/// A libmlx that computes with Metal, as far as its symbols tell, and a Metal library beside it.
+fn metal_build(kernels: &[&str]) -> Builds {
+    let builds = Builds::good();
+    let framework = builds.dir.path().join("libmetal.so");
+    let source = "extern \"C\" void* MTLCreateSystemDefaultDevice() { return 0; }";
+    compile(source, &framework, &[]);
+    let uses = "extern \"C\" void* MTLCreateSystemDefaultDevice();
+        extern \"C\" void* device() { return MTLCreateSystemDefaultDevice(); }";
+    let library = LIBRARY.replace("BUILD_ID", &format!("return \"{ID}\""));
+    let framework = framework.to_str().unwrap();
+    compile(
+        &format!("{library}{uses}"),
+        &builds.subject.library,
+        &[framework],
+    );
+    let code = crafted::bitcode("y");
+    let kernels: Vec<_> = kernels.iter().map(|name| (*name, &code[..])).collect();
+    let metallib = builds.dir.path().join("mlx.metallib");
+    std::fs::write(metallib, crafted::metallib(&kernels)).unwrap();
+    builds
+}
+
+/// What the probe says of a build that is to have `op`, and two kernels that begin with `op_`.
+fn kernels_of(subject: &Subject) -> Report {
+    let mut expected = promised();
+    let several = KernelEntry::Several("op_*".into(), 2);
+    expected[0].kernels = vec![KernelEntry::Name("op".into()), several];
+    let subjects = std::slice::from_ref(subject);
+    probe::run(subjects, &expected, (xtask(), "probe-worker")).unwrap()
+}
+
+#[test]
+fn promised_kernels_are_looked_for_in_a_build_that_computes_with_metal() {
+    let builds = metal_build(&["op", "op_float", "op_half", "other"]);
+    let report = kernels_of(&builds.subject);
+    report.verdict().unwrap();
+    assert_eq!((report.probes, report.sides[0].kernels), (6, Some(4)));
+    let rows = report.rows();
+    let row = |name: &str| rows.iter().find(|row| row[0] == name).unwrap()[1].clone();
+    assert_eq!(row("Metal kernel op_*"), "present, 2 of them");
+    assert_eq!(row("Metal kernels"), "4");
+
+    let text = failure(&kernels_of(&metal_build(&["op_float"]).subject));
+    for part in [
+        "kernel op: absent",
+        "op_*: 1 of them, not 2",
+        ".metal sources",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 
 #[test]
-fn files_are_read_alone_in_wheels_and_against_each_other() {
-    let old = Builds::new("return \"old\";");
-    let new = Builds::new("return \"new\";");
-    let library = new.subject.library.to_str().unwrap();
-    let other = LIBRARY
-        .replace("BUILD_ID", "return \"\";")
-        .replace("int gather_op(int x)", "int gather_op(long x)")
-        .replace(
-            "const char* version()",
-            "int added() { return 1; } const char* version()",
-        );
-    compile(&other, &new.subject.library, &[]);
+fn a_build_without_metal_is_not_asked_for_kernels() {
+    let report = kernels_of(&Builds::good().subject);
+    report.verdict().unwrap();
+    assert_eq!((report.probes, report.sides[0].kernels), (4, None));
+}
 
-    let said = probe_files(&["--artifact", library, "--name", "gather"]).unwrap();
-    assert!(said.contains("  mlx::core::gather_op(long)\n"), "{said}");
-    assert!(said.contains("mlx_fork_build_id: present"), "{said}");
+#[test]
+fn stock_with_a_kernel_of_ours_and_a_damaged_metal_library_fail() {
+    let mut builds = metal_build(&["op_float"]);
+    builds.subject.side = Side::Stock;
+    builds.subject.id = None;
+    let text = failure(&kernels_of(&builds.subject));
     assert!(
-        said.contains("mlx::core::gather_qmm_swiglu: absent"),
-        "{said}"
+        text.contains("stock: Metal kernel op_*: 1 of them"),
+        "{text}"
     );
+    assert!(!text.contains("Metal kernel op:"), "{text}");
 
-    // A wheel is an archive with libraries in it.
-    let wheel = new.dir.path().join("mlx.whl");
-    let mut archive = zip::ZipWriter::new(std::fs::File::create(&wheel).unwrap());
-    let options = zip::write::SimpleFileOptions::default();
-    archive.start_file("mlx/lib/libmlx.so", options).unwrap();
-    let bytes = std::fs::read(library).unwrap();
-    std::io::Write::write_all(&mut archive, &bytes).unwrap();
-    archive.start_file("mlx/readme.txt", options).unwrap();
-    archive.finish().unwrap();
-    let wheel = wheel.to_str().unwrap();
-    let said = probe_files(&["--artifact", wheel]).unwrap();
-    assert!(said.contains("mlx.whl!mlx/lib/libmlx.so\n"), "{said}");
-
-    let old = old.subject.library.to_str().unwrap();
-    let said = probe_files(&["--compare", old, wheel]).unwrap();
-    assert_eq!(
-        said,
-        "functions: 1 added, 0 removed, 1 changed\n  + mlx::core::added\n  ~ mlx::core::gather_op\n      \
-         - mlx::core::gather_op(int)\n      + mlx::core::gather_op(long)\nkernels: 0 added, 0 removed, 0 changed\n"
-    );
-}
-
-#[test]
-fn what_is_no_build_is_refused_with_what_is_wrong() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_string()
-    };
-    let cases = [
-        (file("empty", b""), "the file is empty"),
-        (file("text", b"not a library"), "no ELF or Mach-O"),
-        (file("a.metallib", b"MTLB\x01\x00"), "it ends too early"),
-        (
-            file("a.whl", b"PK\x03\x04 and no more"),
-            "the wheel is damaged",
-        ),
-        (dir.path().to_str().unwrap().into(), "not a regular file"),
-        ("/nowhere/mlx.whl".into(), "/nowhere/mlx.whl"),
-    ];
-    for (path, what) in cases {
-        let said = probe_files(&["--artifact", &path]).unwrap_err();
-        assert!(said.contains(what), "{path}: {said}");
-    }
+    let builds = metal_build(&["op", "op_float", "op_half"]);
+    let metallib = builds.dir.path().join("mlx.metallib");
+    let whole = std::fs::read(&metallib).unwrap();
+    std::fs::write(&metallib, &whole[..whole.len() - 1]).unwrap();
+    let text = failure(&kernels_of(&builds.subject));
+    assert!(text.contains("library kernels: "), "{text}");
+    assert!(text.contains("Metal kernel op: unknown"), "{text}");
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::checks::{self, Checked, Cmake};
+use super::clang;
 use super::declared::Declarations;
 use super::emulation::{self, Emulation};
 use super::options::{LauncherChoice, Options};
@@ -226,6 +227,7 @@ impl Doctor<'_> {
         if Emulation::WANTED {
             self.emulation();
         }
+        self.clang();
         if let Some((python, nanobind)) = &survey.python {
             let over = passed_over(survey, "python");
             let tried = format!("in an environment of its own, with its C headers{over}");
@@ -314,6 +316,21 @@ impl Doctor<'_> {
             if row.fitness == Fitness::Lacking {
                 row.fitness = Fitness::OptionalLacking;
             }
+        }
+    }
+
+    /// The emulator of Metal and its tests need it, builds don't.
+    fn clang(&mut self) {
+        let scratch = self.scratch;
+        let found = clang::find(self.system);
+        let tried = "compiled, linked and ran ten lines";
+        self.tool("clang", &found, tried, Need::Clang, |tool| {
+            checks::cxx(tool, scratch)
+        });
+        if let Some(row) = self.rows.last_mut()
+            && row.fitness == Fitness::Lacking
+        {
+            row.fitness = Fitness::OptionalLacking;
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod bindings;
 pub mod c_api;
 mod checks;
+pub mod clang;
 pub mod declared;
 pub mod diagnosis;
 pub mod doctor;

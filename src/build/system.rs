@@ -54,6 +54,8 @@ pub enum Need {
     CrossCompiler,
     /// An emulator of AArch64.
     Emulator,
+    /// clang, which compiles Metal kernels for the emulator.
+    Clang,
     /// Apple's command line tools.
     Xcode,
     /// Apple's Metal compiler.
@@ -117,6 +119,7 @@ impl Need {
                 &["aarch64-linux-gnu-gcc"],
             ],
             Need::Emulator => [&["qemu-user"], &[], &["qemu-user"], &["qemu-user"]],
+            Need::Clang => [&["clang"], &["llvm"], &["clang"], &["clang"]],
             Need::Xcode | Need::Metal => [&[], &[], &[], &[]],
         };
         match manager {

@@ -166,7 +166,9 @@ fn directive(rest: &str) -> usize {
     rest[..line].find("/*").unwrap_or(line)
 }
 
-fn token(rest: &str, c: char) -> (Kind, usize) {
+/// The kind and the length of the token at the beginning of `rest`, whose first character is `c`:
+/// neither white space nor a comment.
+pub fn token(rest: &str, c: char) -> (Kind, usize) {
     if let Some(length) = literal(rest) {
         return (Kind::Text, length);
     }

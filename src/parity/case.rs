@@ -4,7 +4,10 @@
 use mlx_fork_sys::Array;
 
 use super::engine::Engine;
+use super::float::Float;
 use super::judge::Expected;
+use super::ops::Storage;
+use super::quant::Quant;
 use super::tensor::Tensors;
 use crate::Result;
 
@@ -43,6 +46,23 @@ impl std::fmt::Display for Wanted {
     }
 }
 
+/// What an op with quantized weights is told beside its arrays, for who computes it without MLX.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// The weights' format.
+    pub quant: Quant,
+    /// Weights as (N, K) rather than (K, N).
+    pub transpose: bool,
+    /// The type in which the op computes.
+    pub float: Float,
+    /// How the activations and the weights lie in memory.
+    pub storage: Storage,
+    /// The `activation` or `accumulate` of the op.
+    pub word: &'static str,
+    /// The `sorted_indices` of the op, where it has such an argument.
+    pub sorted: bool,
+}
+
 /// One case of an op.
 pub trait Case: Send + Sync {
     /// The op: also the name of its feature in the series.
@@ -53,6 +73,9 @@ pub trait Case: Send + Sync {
 
     /// True for the quick ones that run after every build.
     fn smoke(&self) -> bool;
+
+    /// The op's arguments that are no arrays.
+    fn call(&self) -> Call;
 
     /// The inputs of a seed: the same bits in every process.
     fn inputs(&self, seed: u64) -> Tensors;

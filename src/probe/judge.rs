@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::kernels::{Found, Presence};
 use super::{Evidence, Promise, Subject};
+use crate::series::manifest::KernelEntry;
 use crate::side::Side;
 
 /// What a check looks at.
@@ -21,6 +23,8 @@ pub enum What {
     C,
     /// An attribute of `mlx.core`, or the import of it.
     Python,
+    /// Metal kernels.
+    Kernel,
     /// A device that every build has.
     Device,
 }
@@ -34,6 +38,7 @@ impl What {
             What::Symbol => "symbol",
             What::C => "C function",
             What::Python => "Python",
+            What::Kernel => "Metal kernel",
             What::Device => "device",
         }
     }
@@ -87,6 +92,11 @@ pub(super) fn judge(subject: &Subject, expected: &[Promise], found: &Evidence) -
         for name in promise.python.iter().filter(|_| found.python.is_some()) {
             let present = python.map(|p| p.present.contains(name));
             checks.promised(What::Python, promise, name, present, !stock);
+        }
+        // A build that does not compute with Metal isn't asked.
+        for entry in promise.kernels.iter().filter(|_| found.kernels.is_some()) {
+            let kernels = found.kernels.as_ref().and_then(|k| k.as_ref().ok());
+            checks.kernels(promise, entry, kernels, !stock);
         }
         // What stock's C API has without our ops is decided by its own build.
         for name in promise.c.iter().filter(|_| !stock) {
@@ -146,6 +156,9 @@ fn libraries(checks: &mut Checks, subject: &Subject, found: &Evidence) {
             shown,
             REBUILD,
         );
+    }
+    if let Some(Err(wrong)) = &found.kernels {
+        checks.add(What::Library, "kernels", false, wrong.clone(), REBUILD);
     }
     // Every libmlx has this function: without it nothing else that was asked of it counts.
     let loaded = found.library.is_ok() && found.loaded.library_refused.is_none();
@@ -276,20 +289,51 @@ impl Checks {
             Some(false) => "absent",
             None => "unknown: see the library or module itself",
         };
-        let to_do = match (wanted, what) {
-            (false, _) => POLLUTED.to_string(),
-            (true, What::Symbol) => format!(
-                "{} promises it: export it (MLX_API) in its sources, correct its `probes` in \
-                 patches/series.toml, or build again",
-                promise.by
-            ),
-            (true, _) => format!(
-                "{} promises it: add it to its sources, correct its `probes` in \
-                 patches/series.toml, or build again",
+        let how = match what {
+            What::Symbol => "export it (MLX_API) in its sources",
+            _ => "add it to its sources",
+        };
+        let ok = present == Some(wanted);
+        self.promise(what, promise, name, (ok, found.into()), (wanted, how));
+    }
+
+    /// Promised kernels; `there` is `None` where the Metal libraries can't be read.
+    fn kernels(
+        &mut self,
+        promise: &Promise,
+        entry: &KernelEntry,
+        there: Option<&Found>,
+        wanted: bool,
+    ) {
+        let presence = there.map(|there| there.look(entry));
+        let ok = presence.is_some_and(|presence| match wanted {
+            true => presence.is_kept(),
+            false => presence == Presence::Absent,
+        });
+        let unknown = || "unknown: see the Metal library itself".into();
+        let found = presence.map_or_else(unknown, Presence::text);
+        let how = "instantiate it in its .metal sources";
+        let name = entry.parts().0;
+        self.promise(What::Kernel, promise, name, (ok, found), (wanted, how));
+    }
+
+    fn promise(
+        &mut self,
+        what: What,
+        promise: &Promise,
+        name: &str,
+        (ok, found): (bool, String),
+        (wanted, how): (bool, &str),
+    ) {
+        let to_do = match wanted {
+            false => POLLUTED.to_string(),
+            true => format!(
+                "{} promises it: {how}, correct its `probes` in patches/series.toml, or build \
+                 again",
                 promise.by
             ),
         };
-        self.add(what, name, present == Some(wanted), found.into(), &to_do);
+        self.add(what, name, ok, found, &to_do);
         if let Some(check) = self.list.last_mut() {
             check.by.clone_from(&promise.by);
         }

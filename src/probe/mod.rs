@@ -2,14 +2,25 @@
 //! ([`binary`]), by loading them in a process of its own ([`worker`]) and by asking its
 //! Python ([`python`]). It says nothing about results being right: that is parity.
 
+mod archive;
 pub mod artifact;
 pub mod binary;
 pub mod cpu;
+mod file;
 mod judge;
+pub mod kernels;
 pub mod metallib;
+pub mod names;
 pub mod python;
 mod report;
+pub mod room;
+mod source;
 pub mod worker;
+
+/// Written by hand, and shared with the tests of the commands.
+#[cfg(test)]
+#[path = "../../tests/common/crafted.rs"]
+mod crafted;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::error::Result;
 use crate::series::Series;
+use crate::series::manifest::KernelEntry;
 use crate::side::Side;
 
 pub use judge::{Check, What};
@@ -36,6 +48,8 @@ pub struct Promise {
     pub c: Vec<String>,
     /// Attributes of the Python module `mlx.core`, dots allowed.
     pub python: Vec<String>,
+    /// Metal kernels, where a build computes with Metal.
+    pub kernels: Vec<KernelEntry>,
 }
 
 /// One build to look at.
@@ -74,12 +88,14 @@ pub fn expected(config: &Config, series: &Series) -> Expected {
         symbols: config.expect.symbols.clone(),
         c: config.expect.c.clone(),
         python: config.expect.python.clone(),
+        kernels: Vec::new(),
     };
     let features = series.selected().map(|feature| Promise {
         by: format!("feature {}", feature.name),
         symbols: feature.probes.symbols.clone(),
         c: feature.probes.c.clone(),
         python: feature.probes.python.clone(),
+        kernels: feature.probes.kernels.clone(),
     });
     std::iter::once(ours).chain(features).collect()
 }
@@ -104,6 +120,8 @@ pub fn run(subjects: &[Subject], expected: &[Promise], worker: (&Path, &str)) ->
 struct Evidence {
     library: std::result::Result<binary::Exports, String>,
     c_api: std::result::Result<binary::Exports, String>,
+    /// Where the library computes with Metal.
+    kernels: Option<std::result::Result<kernels::Found, String>>,
     loaded: worker::Answers,
     python: Option<std::result::Result<python::Found, String>>,
 }
@@ -121,8 +139,11 @@ impl Evidence {
             }
             None => None,
         };
+        let library = binary::exports(&subject.library).map_err(|e| e.to_string());
+        let metal = library.as_ref().ok().filter(|exports| exports.metal);
         Ok(Evidence {
-            library: binary::exports(&subject.library).map_err(|e| e.to_string()),
+            kernels: metal.map(|exports| kernels::Found::beside(&subject.library, exports)),
+            library,
             c_api: binary::exports(&subject.c_api).map_err(|e| e.to_string()),
             loaded: worker::ask(worker, &task)?,
             python,
@@ -149,8 +170,12 @@ impl Evidence {
             functions: self.library.as_ref().ok().map(|exports| Functions {
                 format: exports.format.clone(),
                 exported: exports.functions.len(),
-                data: exports.data,
+                data: exports.data.len(),
             }),
+            kernels: match &self.kernels {
+                Some(Ok(found)) => Some(found.names.len()),
+                _ => None,
+            },
             c_functions: loaded.resolved.clone(),
             python,
             devices: loaded.devices.iter().cloned().collect(),

@@ -44,6 +44,9 @@ pub struct SideReport {
     pub c_api_id: Option<String>,
     /// What the library exports.
     pub functions: Option<Functions>,
+    /// How many Metal kernels are in the libraries beside it; none where it does not compute with
+    /// Metal.
+    pub kernels: Option<usize>,
     /// Functions of the C API that were found by name in the loaded library.
     pub c_functions: Vec<String>,
     /// Its Python module, where it was built with one and answered.
@@ -161,6 +164,10 @@ impl Report {
                 (!here.is_empty()).then(|| here.join(", "))
             }),
         ];
+        if self.sides.iter().any(|side| side.kernels.is_some()) {
+            let count = |s: &SideReport| Some(s.kernels?.to_string());
+            rows.push(column("Metal kernels", &count));
+        }
         let mut seen: Vec<(&'static str, &str)> = Vec::new();
         for check in self.checks.iter().filter(|c| c.is_probe()) {
             let key = (check.what.name(), check.name.as_str());

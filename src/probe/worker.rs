@@ -13,7 +13,7 @@ use std::time::Duration;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use serde::{Deserialize, Serialize};
 
-use super::binary;
+use super::{binary, names};
 use crate::error::{Doing, Error, Result};
 use crate::process::Command;
 
@@ -238,7 +238,7 @@ fn text_of(
     };
     say(&Fact::Doing(format!(
         "calling {}",
-        binary::qualified_name(name)
+        names::qualified_name(name)
     )))?;
     // SAFETY: the callers name only functions of this type.
     let text = unsafe {

@@ -69,6 +69,48 @@ pub struct Probes {
     /// Functions of the C API.
     #[serde(default)]
     pub c: Vec<String>,
+    /// Metal kernels, where a build computes with Metal.
+    #[serde(default)]
+    pub kernels: Vec<KernelEntry>,
+}
+
+/// `"NAME"`, `"START*"` for at least one kernel whose name begins so, or `["START*", 24]` for
+/// exactly so many.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum KernelEntry {
+    /// One kernel, or any number of them.
+    Name(String),
+    /// So many kernels.
+    Several(String, usize),
+}
+
+impl KernelEntry {
+    /// The name or its beginning with `*`, and how many there must be.
+    pub fn parts(&self) -> (&str, Option<usize>) {
+        match self {
+            KernelEntry::Name(name) => (name, None),
+            KernelEntry::Several(name, count) => (name, Some(*count)),
+        }
+    }
+
+    /// What is wrong with it.
+    fn refuse(&self) -> Option<String> {
+        let (name, count) = self.parts();
+        let stem = name.strip_suffix('*');
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match (stem.unwrap_or(name), count) {
+            ("", _) => Some("names any".into()),
+            (text, _) if !text.chars().all(word) => {
+                Some("is not of letters, digits and _, with * only at its end".into())
+            }
+            (_, Some(_)) if stem.is_none() => {
+                Some("has a number, and is one kernel: a * belongs at its end".into())
+            }
+            (_, Some(0)) => Some("is to be there 0 times".into()),
+            _ => None,
+        }
+    }
 }
 
 impl OverlayEntry {
@@ -135,6 +177,11 @@ impl Manifest {
                     return wrong(format!("{to} is already an overlay file of \"{other}\""));
                 }
             }
+            for entry in &feature.probes.kernels {
+                if let Some(why) = entry.refuse() {
+                    return wrong(format!("the kernel {:?} {why}", entry.parts().0));
+                }
+            }
             known.push(name);
             patches.push(&feature.patch);
         }
@@ -164,7 +211,7 @@ mod tests {
         name = "fused"
         patch = "0001-fused.patch"
         overlay = [["p/CMakeLists.txt", "mlx/fused/CMakeLists.txt"], ["p/run.sh", "tools/run.sh", "executable"]]
-        probes = { symbols = ["f"], python = [], c = ["g"] }
+        probes = { symbols = ["f"], python = [], c = ["g"], kernels = ["k", "k_*", ["l_*", 24]] }
         [[feature]]
         name = "second"
         patch = "0002-second.patch"
@@ -179,6 +226,9 @@ mod tests {
             ("p/run.sh", "tools/run.sh", true)
         );
         assert_eq!(manifest.features[0].probes.c, ["g"]);
+        let kernels = manifest.features[0].probes.kernels.iter();
+        let kernels: Vec<_> = kernels.map(KernelEntry::parts).collect();
+        assert_eq!(kernels, [("k", None), ("k_*", None), ("l_*", Some(24))]);
         assert_eq!(manifest.features[1].requires, ["fused"]);
     }
 
@@ -199,6 +249,12 @@ mod tests {
             ("mlx/fused/CMakeLists.txt", "tools", "the folder of"),
             ("\"executable\"", "\"setuid\"", "overlay"),
             ("symbols", "symbol", "symbol"),
+            ("k_*", "*k_", "only at its end"),
+            ("k_*", "*", "any"),
+            ("k_*", "k x", "letters"),
+            ("l_*", "l_", "one kernel"),
+            ("24", "0", "0 times"),
+            ("24", "-1", "kernels"),
         ] {
             let error = Manifest::parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.what().contains(says), "{to}: {error}");

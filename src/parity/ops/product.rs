@@ -2,7 +2,7 @@
 //! varies, the words that change a case, and the inputs that are made from them.
 
 use super::shapes::{Storage, is_fast};
-use crate::parity::case::Wanted;
+use crate::parity::case::{Call, Wanted};
 use crate::parity::float::Float;
 use crate::parity::indices::Indices;
 use crate::parity::inputs::{Matrix, Values};
@@ -89,6 +89,18 @@ impl Product {
             self.x.promote(self.scales)
         } else {
             self.x
+        }
+    }
+
+    /// The op's arguments, with its own word among them.
+    pub fn call(&self, word: &'static str) -> Call {
+        Call {
+            quant: self.quant,
+            transpose: self.transpose,
+            float: self.float(),
+            storage: self.storage,
+            word,
+            sorted: false,
         }
     }
 

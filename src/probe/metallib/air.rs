@@ -7,11 +7,22 @@
 use serde::Serialize;
 
 use super::bitstream::{Item, Stream};
+use crate::probe::names::printable;
+use crate::probe::room::Room;
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Metadata of one module; the largest of MLX's have a few thousand.
-const MOST_METADATA: usize = 1 << 20;
+/// What is remembered of one module while it is read; MLX's largest takes 13 KB. Several are
+/// read at a time.
+const MOST_REMEMBERED: usize = 4 << 20;
+/// What a value or a piece of metadata takes beside its characters or fields.
+const AN_ITEM: usize = 32;
+/// Arguments of a kernel: 31 buffers, 128 textures, 16 samplers, some thirty attributes.
+const MOST_ARGUMENTS: usize = 512;
+/// What is said of one argument; MLX's have 20 words.
+const MOST_WORDS: usize = 256;
+/// A type's name, as the source has it, with its templates.
+const LONGEST_TEXT: usize = 16 << 10;
 
 const MODULE: u32 = 8;
 const CONSTANTS: u32 = 11;
@@ -35,6 +46,13 @@ pub struct Argument {
 }
 
 impl Argument {
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.access, &self.type_name, &self.name];
+        let texts = texts.into_iter().flatten().chain([&self.role]);
+        size_of::<Self>() + texts.map(|text| text.len() + 16).sum::<usize>()
+    }
+
     /// In a line: `buffer 0: read float x`, `thread_position_in_grid`.
     pub fn line(&self) -> String {
         let mut line = self.role.clone();
@@ -89,18 +107,24 @@ enum Metadata {
     Other,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Module {
     /// Functions and variables, then constants; the number where it is one.
     values: Vec<Option<u64>>,
     metadata: Vec<Metadata>,
     kernels: Vec<u64>,
+    room: Room,
 }
 
 impl Module {
     fn read(bytes: &[u8]) -> Result<Self> {
         let mut stream = Stream::new(bytes);
-        let mut module = Module::default();
+        let mut module = Module {
+            values: Vec::new(),
+            metadata: Vec::new(),
+            kernels: Vec::new(),
+            room: Room::of(MOST_REMEMBERED),
+        };
         loop {
             match stream.next()? {
                 Item::Enter(MODULE) => module.module(&mut stream)?,
@@ -121,12 +145,29 @@ impl Module {
                 Item::Enter(_) => stream.skip()?,
                 Item::Record { code, .. } => {
                     if VALUES.contains(&code) {
-                        self.values.push(None);
+                        self.value(None)?;
                     }
                 }
                 Item::Exit | Item::End => return Ok(()),
             }
         }
+    }
+
+    fn value(&mut self, number: Option<u64>) -> Result<()> {
+        self.room.take(AN_ITEM)?;
+        self.values.push(number);
+        Ok(())
+    }
+
+    fn add(&mut self, metadata: Metadata) -> Result<()> {
+        let more = match &metadata {
+            Metadata::Text(text) => text.len(),
+            Metadata::Node(ids) => ids.len() * size_of::<u64>(),
+            Metadata::Value(_) | Metadata::Other => 0,
+        };
+        self.room.take(AN_ITEM + more)?;
+        self.metadata.push(metadata);
+        Ok(())
     }
 
     fn constants(&mut self, stream: &mut Stream) -> Result<()> {
@@ -138,10 +179,10 @@ impl Module {
                 Item::Enter(_) => stream.skip()?,
                 Item::Record { code, .. } => match code {
                     SETTYPE => {}
-                    NULL => self.values.push(Some(0)),
+                    NULL => self.value(Some(0))?,
                     // The lowest bit is the sign.
-                    INTEGER => self.values.push(stream.fields().first().map(|n| n >> 1)),
-                    _ => self.values.push(None),
+                    INTEGER => self.value(stream.fields().first().map(|n| n >> 1))?,
+                    _ => self.value(None)?,
                 },
                 Item::Exit | Item::End => return Ok(()),
             }
@@ -166,22 +207,20 @@ impl Module {
                     let fields = stream.fields();
                     match code {
                         STRINGS => self.strings(fields, blob.unwrap_or_default())?,
-                        STRING => self.metadata.push(Metadata::Text(characters(fields))),
+                        STRING => self.add(Metadata::Text(characters(fields)))?,
                         VALUE => {
                             let value = fields.get(1).ok_or("a metadata value is missing")?;
-                            self.metadata.push(Metadata::Value(*value));
+                            self.add(Metadata::Value(*value))?;
                         }
-                        NODE => self.metadata.push(Metadata::Node(fields.to_vec())),
+                        NODE => self.add(Metadata::Node(fields.to_vec()))?,
                         NAME => name = characters(fields),
                         NAMED_NODE if name == b"air.kernel" => {
+                            self.room.take(size_of_val(fields))?;
                             self.kernels.extend_from_slice(fields);
                         }
                         NAMED_NODE | KIND => {}
                         other if WITHOUT_ID.contains(&other) => {}
-                        _ => self.metadata.push(Metadata::Other),
-                    }
-                    if self.metadata.len() > MOST_METADATA {
-                        return Err("its metadata are too many".into());
+                        _ => self.add(Metadata::Other)?,
                     }
                 }
             }
@@ -203,7 +242,7 @@ impl Module {
             let (text, rest) = characters
                 .split_at_checked(length)
                 .ok_or("a string goes beyond the others")?;
-            self.metadata.push(Metadata::Text(text.to_vec()));
+            self.add(Metadata::Text(text.to_vec()))?;
             characters = rest;
         }
         Ok(())
@@ -216,6 +255,9 @@ impl Module {
         // Ids in a named node are not raised by one.
         let kernel = self.node(kernel.saturating_add(1))?;
         let arguments = self.node(*kernel.get(2).ok_or("a kernel names no arguments")?)?;
+        if arguments.len() > MOST_ARGUMENTS {
+            return Err(format!("a kernel has {} arguments", arguments.len()));
+        }
         arguments
             .iter()
             .map(|id| self.argument(*id))
@@ -225,10 +267,14 @@ impl Module {
 
     fn argument(&self, id: u64) -> Result<Argument> {
         let words = self.node(id)?;
+        if words.len() > MOST_WORDS {
+            return Err(format!("an argument is described in {} words", words.len()));
+        }
         let role = words.get(1).and_then(|id| self.text(*id));
         let role = role.ok_or("an argument does not say what it is")?;
+        let name = |id| self.text(id).map(shown).transpose();
         let mut argument = Argument {
-            role: role.trim_start_matches("air.").into(),
+            role: shown(role.strip_prefix(b"air.").unwrap_or(role))?,
             index: None,
             access: None,
             address_space: None,
@@ -238,13 +284,13 @@ impl Module {
         for (i, id) in words.iter().enumerate().skip(2) {
             let Some(word) = self.text(*id) else { continue };
             let next = words.get(i + 1).copied().unwrap_or(0);
-            match word.as_str() {
-                "air.location_index" => argument.index = self.number(next),
-                "air.address_space" => argument.address_space = self.number(next),
-                "air.arg_type_name" => argument.type_name = self.text(next),
-                "air.arg_name" => argument.name = self.text(next),
-                "air.read" | "air.write" | "air.read_write" | "air.sample" => {
-                    argument.access = Some(word.trim_start_matches("air.").into());
+            match word {
+                b"air.location_index" => argument.index = self.number(next),
+                b"air.address_space" => argument.address_space = self.number(next),
+                b"air.arg_type_name" => argument.type_name = name(next)?,
+                b"air.arg_name" => argument.name = name(next)?,
+                b"air.read" | b"air.write" | b"air.read_write" | b"air.sample" => {
+                    argument.access = Some(shown(&word[b"air.".len()..])?);
                 }
                 _ => {}
             }
@@ -264,9 +310,9 @@ impl Module {
         }
     }
 
-    fn text(&self, id: u64) -> Option<String> {
+    fn text(&self, id: u64) -> Option<&[u8]> {
         match self.find(id) {
-            Some(Metadata::Text(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            Some(Metadata::Text(text)) => Some(text),
             _ => None,
         }
     }
@@ -276,6 +322,16 @@ impl Module {
             Some(Metadata::Value(value)) => *self.values.get(usize::try_from(*value).ok()?)?,
             _ => None,
         }
+    }
+}
+
+/// A text as it can be printed.
+fn shown(text: &[u8]) -> Result<String> {
+    match text.len() {
+        0..=LONGEST_TEXT => Ok(printable(text)),
+        length => Err(format!(
+            "an argument's name or type has {length} characters"
+        )),
     }
 }
 
@@ -291,8 +347,10 @@ mod tests {
     #[test]
     fn a_kernel_beyond_all_metadata_is_an_error() {
         let module = Module {
+            values: Vec::new(),
+            metadata: Vec::new(),
             kernels: vec![u64::MAX],
-            ..Module::default()
+            room: Room::of(0),
         };
         assert!(module.arguments().is_err());
     }

@@ -9,7 +9,11 @@ type Result<T> = std::result::Result<T, String>;
 /// Blocks in blocks; LLVM nests four.
 const DEEPEST: usize = 16;
 /// Fields of one record; the largest of MLX's metallibs have some thousand.
-const MOST_FIELDS: usize = 1 << 20;
+const MOST_FIELDS: usize = 1 << 16;
+/// Of one block, and of one abbreviation; LLVM has a dozen of each. Both are gone through again
+/// for each block and record.
+const MOST_ABBREVIATIONS: usize = 256;
+const MOST_OPERANDS: u64 = 64;
 /// Block 0 of every stream: abbreviations for the records of other blocks.
 const BLOCKINFO: u32 = 0;
 
@@ -117,7 +121,7 @@ impl<'a> Stream<'a> {
                 }
                 2 => {
                     let abbreviation = Rc::new(self.abbreviation()?);
-                    self.scope().abbreviations.push(abbreviation);
+                    add(&mut self.scope().abbreviations, abbreviation)?;
                 }
                 3 => {
                     let code = self.bits.vbr(6)?;
@@ -193,7 +197,7 @@ impl<'a> Stream<'a> {
                 2 => {
                     let abbreviation = Rc::new(self.abbreviation()?);
                     let id = block.ok_or("an abbreviation is for no block")?;
-                    self.known.entry(id).or_default().push(abbreviation);
+                    add(self.known.entry(id).or_default(), abbreviation)?;
                 }
                 3 => {
                     let code = self.bits.vbr(6)?;
@@ -213,7 +217,9 @@ impl<'a> Stream<'a> {
 
     fn abbreviation(&mut self) -> Result<Abbreviation> {
         let count = self.bits.vbr(5)?;
-        self.reserve(count, 1)?;
+        if count > MOST_OPERANDS {
+            return Err(format!("an abbreviation is of {count} fields"));
+        }
         let mut operands = Vec::new();
         for _ in 0..count {
             if self.bits.fixed(1)? == 1 {
@@ -292,6 +298,14 @@ impl<'a> Stream<'a> {
         self.fields.reserve(count);
         Ok(())
     }
+}
+
+fn add(all: &mut Vec<Rc<Abbreviation>>, one: Rc<Abbreviation>) -> Result<()> {
+    if all.len() >= MOST_ABBREVIATIONS {
+        return Err("a block has too many abbreviations".into());
+    }
+    all.push(one);
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -383,4 +397,4 @@ pub fn numbers(bytes: &[u8], width: u32, count: u64) -> Result<Vec<u64>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

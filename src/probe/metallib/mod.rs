@@ -10,11 +10,15 @@ mod bitstream;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::names::printable;
+use super::room::Room;
 pub use air::Argument;
 
 type Result<T> = std::result::Result<T, String>;
 
 const MAGIC: &[u8] = b"MTLB";
+/// What a kernel takes beside the characters of its name.
+const A_KERNEL: usize = 128;
 /// In a function's TYPE.
 const KERNEL: u8 = 2;
 
@@ -34,7 +38,7 @@ pub fn is_one(bytes: &[u8]) -> bool {
 
 impl<'a> Library<'a> {
     /// Reads the list of functions.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
+    pub fn parse(bytes: &'a [u8], room: &Room) -> Result<Self> {
         if !is_one(bytes) {
             return Err("it is no Metal library".into());
         }
@@ -65,8 +69,15 @@ impl<'a> Library<'a> {
                 .checked_add(size)
                 .and_then(|end| list.bytes.get(at + 4..end));
             let entry = entry.ok_or("an entry of its list goes beyond the list")?;
-            library.function(&Reader { bytes: entry }, &bitcode)?;
+            library.function(&Reader { bytes: entry }, &bitcode, room)?;
             at += size;
+        }
+        // Each kernel is a module of its own; were bytes shared, few could be read as many times
+        // as there are kernels.
+        let mut ranges: Vec<&Range<usize>> = library.kernels.values().collect();
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        if ranges.windows(2).any(|two| two[1].start < two[0].end) {
+            return Err("two kernels share bitcode".into());
         }
         Ok(library)
     }
@@ -93,7 +104,7 @@ impl<'a> Library<'a> {
         Some(found.and_then(|found| found.ok_or_else(|| "its bitcode describes no kernel".into())))
     }
 
-    fn function(&mut self, entry: &Reader, all: &Range<usize>) -> Result<()> {
+    fn function(&mut self, entry: &Reader, all: &Range<usize>, room: &Room) -> Result<()> {
         let (mut name, mut kind, mut offset, mut size) = (None, 0, 0, 0);
         let mut at = 0;
         loop {
@@ -111,7 +122,7 @@ impl<'a> Library<'a> {
             match tag {
                 b"NAME" => {
                     let text = data.bytes.split(|byte| *byte == 0).next();
-                    name = text.map(|text| String::from_utf8_lossy(text).into_owned());
+                    name = text.map(printable);
                 }
                 b"TYPE" => kind = data.byte(0)?,
                 // Into the public metadata, the private ones, and the bitcode.
@@ -134,8 +145,11 @@ impl<'a> Library<'a> {
             (end <= all.end).then_some(first..end)
         });
         let range = range.ok_or_else(|| format!("the bitcode of {name} is beyond the file"))?;
-        self.kernels.insert(name, range);
-        Ok(())
+        room.take(name.len() + A_KERNEL)?;
+        match self.kernels.insert(name.clone(), range) {
+            Some(_) => Err(format!("it has two kernels {name}")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -180,97 +194,21 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::bitstream::tests::Writer;
     use super::*;
+    use crate::probe::crafted::{self, Function};
 
-    /// Bitcode with a kernel of two arguments: `device float* y` at 6, and a grid position.
     fn bitcode() -> Vec<u8> {
-        let text = |w: &mut Writer, text: &str| {
-            let fields: Vec<u64> = text.bytes().map(u64::from).collect();
-            w.record(1, &fields);
-        };
-        let mut writer = Writer::default();
-        writer.block(8, |w| {
-            w.record(8, &[0, 3]); // a function: value 0
-            w.block(11, |w| {
-                w.record(1, &[1]); // of a type
-                w.record(4, &[6 << 1]); // 6: value 1
-                w.record(2, &[]); // 0: value 2
-                w.record(4, &[1 << 1]); // 1: value 3
-            });
-            w.block(15, |w| {
-                let words = [
-                    "air.buffer",
-                    "air.location_index",
-                    "air.read_write",
-                    "air.address_space",
-                    "air.arg_type_name",
-                    "float",
-                    "air.arg_name",
-                    "y",
-                    "air.thread_position_in_grid",
-                ];
-                for word in words {
-                    text(w, word); // 0 to 8
-                }
-                for value in 0..4 {
-                    w.record(2, &[0, value]); // 9: the function, 10: 6, 11: 0, 12: 1
-                }
-                // Ids in nodes are one more.
-                w.record(3, &[12, 1, 2, 11, 13, 3, 4, 13, 5, 6, 7, 8]); // 13
-                w.record(3, &[13, 9]); // 14
-                w.record(3, &[14, 15]); // 15: the arguments
-                w.record(3, &[]); // 16: no outputs
-                w.record(3, &[10, 17, 16]); // 17: the kernel
-                let name: Vec<u64> = b"air.kernel".iter().map(|b| u64::from(*b)).collect();
-                w.record(4, &name);
-                w.record(10, &[17]);
-            });
-        });
-        let mut bytes = b"BC\xc0\xde".to_vec();
-        bytes.extend(writer.bytes());
-        bytes
+        crafted::bitcode("y")
     }
 
     fn library() -> Vec<u8> {
-        let code = bitcode();
-        let tag = |out: &mut Vec<u8>, name: &[u8], data: &[u8]| {
-            out.extend(name);
-            out.extend(u16::try_from(data.len()).unwrap().to_le_bytes());
-            out.extend(data);
-        };
-        let mut entry = Vec::new();
-        tag(&mut entry, b"NAME", b"scale\0");
-        tag(&mut entry, b"TYPE", &[KERNEL]);
-        tag(&mut entry, b"OFFT", &[0; 24]);
-        tag(&mut entry, b"MDSZ", &(code.len() as u64).to_le_bytes());
-        entry.extend(b"ENDT");
-        let list = 0x58;
-        let size = 4 + entry.len();
-        let mut out = b"MTLB".to_vec();
-        out.resize(0x10, 0);
-        let parts = [
-            (list, size),
-            (list + 4 + size, 0),
-            (list + 4 + size, 0),
-            (list + 4 + size, code.len()),
-        ];
-        out.extend(((list + 4 + size + code.len()) as u64).to_le_bytes());
-        for (offset, size) in parts {
-            out.extend((offset as u64).to_le_bytes());
-            out.extend((size as u64).to_le_bytes());
-        }
-        out.extend(1u32.to_le_bytes());
-        out.extend(u32::try_from(size).unwrap().to_le_bytes());
-        out.extend(entry);
-        out.extend(code);
-        out
+        crafted::metallib(&[("scale", &bitcode())])
     }
 
     #[test]
     fn a_kernel_and_its_arguments_are_read() {
         let bytes = library();
-        let library = Library::parse(&bytes).unwrap();
+        let library = Library::parse(&bytes, &Room::default()).unwrap();
         assert_eq!(library.kernels().collect::<Vec<_>>(), ["scale"]);
         let arguments = library.arguments("scale").unwrap().unwrap();
         let lines: Vec<String> = arguments.iter().map(Argument::line).collect();
@@ -283,10 +221,45 @@ mod tests {
     }
 
     #[test]
+    fn kernels_that_share_bitcode_or_a_name_are_refused() {
+        let code = bitcode();
+        let size = code.len() as u64;
+        let with = |name: &'static str, at: u64, size: u64| Function {
+            name,
+            kind: KERNEL,
+            bitcode: (at, size),
+        };
+        let said = |functions: &[Function], code: &[u8]| {
+            let bytes = crafted::metallib_of(functions, code);
+            Library::parse(&bytes, &Room::default()).map(|library| library.len())
+        };
+        let twice = code.repeat(2);
+        assert_eq!(
+            said(&[with("a", 0, size), with("b", size, size)], &twice),
+            Ok(2)
+        );
+        let shared = [with("a", 0, size), with("b", size - 1, size)];
+        assert!(said(&shared, &twice).unwrap_err().contains("share"));
+        let same = [with("a", 0, size), with("a", size, size)];
+        assert!(said(&same, &twice).unwrap_err().contains("two kernels a"));
+        for beyond in [
+            with("a", 1, size),
+            with("a", u64::MAX, 2),
+            with("a", 2, u64::MAX),
+        ] {
+            let error = said(&[beyond], &code).unwrap_err();
+            assert!(error.contains("beyond the file"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_library_cut_off_anywhere_is_an_error() {
         let whole = library();
         for length in 0..whole.len() {
-            assert!(Library::parse(&whole[..length]).is_err(), "{length}");
+            assert!(
+                Library::parse(&whole[..length], &Room::default()).is_err(),
+                "{length}"
+            );
         }
         let code = bitcode();
         for length in 0..code.len() {
@@ -313,7 +286,7 @@ mod tests {
                 let at = next() % bytes.len();
                 bytes[at] = u8::try_from(next() & 0xff).unwrap();
             }
-            if let Ok(library) = Library::parse(&bytes) {
+            if let Ok(library) = Library::parse(&bytes, &Room::default()) {
                 for kernel in library.kernels() {
                     let _ = library.arguments(kernel);
                 }

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mlx_fork::probe::artifact::{self, Artifact, Difference};
+use mlx_fork::probe::kernels::Found;
 use mlx_fork::probe::{Expected, binary};
 use mlx_fork::{Error, Result};
 use serde::Serialize;
+
+/// What is missing that is printed; all are in the JSON.
+const SHOWN: usize = 8;
 
 /// What was found out about the files of one `--artifact`.
 #[derive(Debug, Serialize)]
@@ -14,109 +18,177 @@ struct Answer {
     libraries: Vec<Artifact>,
     /// What the series promises, and whether it is there.
     promised: Vec<(String, bool)>,
-    /// Functions of MLX that our extension needs and these libraries don't export; none where
-    /// no extension is built.
+    /// Metal kernels that the series promises; none where nothing here computes with Metal.
+    promised_kernels: Option<Vec<PromisedKernel>>,
+    /// Functions and types of MLX that our extension needs and these libraries don't export; none where
+    /// there is no current extension.
     lacking: Option<Vec<String>>,
 }
 
-/// Prints what each file has. `extension` is our extension's library, where it is built.
+#[derive(Debug, Serialize)]
+struct PromisedKernel {
+    name: String,
+    /// Whether all that is promised is there.
+    ok: bool,
+    found: String,
+}
+
+/// Prints what each file has. `extension` is our extension's library, or why there is none.
 pub fn show(
     files: &[PathBuf],
     pattern: Option<&str>,
     expected: &Expected,
-    extension: Option<&Path>,
+    extension: Result<&Path>,
     json: bool,
 ) -> Result<()> {
-    let needed = extension.map(binary::imports).transpose()?;
+    let needed = extension.and_then(binary::imports);
     let mut answers = Vec::new();
     for file in files {
         let libraries = artifact::read(file)?;
-        let exported: BTreeSet<&str> = libraries
-            .iter()
-            .flat_map(|library| library.functions.keys())
-            .map(String::as_str)
-            .collect();
-        let symbols = expected.iter().flat_map(|promise| &promise.symbols);
-        let promised = symbols.map(|name| (name.clone(), exported.contains(name.as_str())));
-        let promised = promised.collect();
-        let signatures: BTreeSet<&String> = libraries
-            .iter()
-            .flat_map(|library| library.functions.values().flatten())
-            .collect();
-        let lacking = needed.as_ref().map(|needed| {
-            let missing = needed.iter().filter(|name| !signatures.contains(name));
-            missing.cloned().collect()
-        });
-        answers.push(Answer {
-            libraries,
-            promised,
-            lacking,
-        });
+        let needed = needed.as_ref().ok().map(Vec::as_slice);
+        answers.push(answer(libraries, expected, needed));
     }
     if json {
         return print_json(&answers);
     }
     for answer in &answers {
-        print(answer, pattern, needed.as_ref().map(Vec::len));
+        print(answer, pattern);
+        match (&needed, &answer.lacking) {
+            (Ok(needed), Some(lacking)) => print_lacking(lacking, needed.len()),
+            (Ok(_), None) => {}
+            (Err(why), _) => println!("  whether our extension would load is not known: {why}"),
+        }
     }
     Ok(())
 }
 
-fn print(answer: &Answer, pattern: Option<&str>, needed: Option<usize>) {
-    for library in &answer.libraries {
-        let has = match library.format.as_str() {
-            "metallib" => format!("{} kernels", library.kernels.len()),
-            _ => format!("{} functions exported", library.functions.len()),
-        };
-        println!("{}\n  {}, {has}", library.file, library.format);
-        let Some(pattern) = pattern else { continue };
-        for (name, kernel) in &library.kernels {
-            if name.contains(pattern) {
-                println!("  {name}");
-                for line in kernel.lines() {
-                    println!("    {line}");
-                }
-            }
+fn answer(libraries: Vec<Artifact>, expected: &Expected, needed: Option<&[String]>) -> Answer {
+    let exported: BTreeSet<&str> = libraries
+        .iter()
+        .flat_map(|library| library.functions.keys())
+        .map(String::as_str)
+        .collect();
+    let symbols = expected.iter().flat_map(|promise| &promise.symbols);
+    let promised = symbols.map(|name| (name.clone(), exported.contains(name.as_str())));
+    Answer {
+        promised: promised.collect(),
+        promised_kernels: promised_kernels(&libraries, expected),
+        lacking: needed.map(|needed| artifact::lacking(&libraries, needed)),
+        libraries,
+    }
+}
+
+fn promised_kernels(libraries: &[Artifact], expected: &Expected) -> Option<Vec<PromisedKernel>> {
+    if !libraries.iter().any(|library| library.metal) {
+        return None;
+    }
+    let names = libraries.iter().flat_map(|library| library.kernels.keys());
+    let sources = libraries.iter().flat_map(|library| &library.sources);
+    let there = Found {
+        names: names.cloned().collect(),
+        sources: sources.cloned().collect(),
+    };
+    let entries = expected.iter().flat_map(|promise| &promise.kernels);
+    let look = |entry| {
+        let presence = there.look(entry);
+        PromisedKernel {
+            name: entry.parts().0.into(),
+            ok: presence.is_kept(),
+            found: presence.text(),
         }
-        for signatures in library.functions.values() {
-            for signature in signatures.iter().filter(|name| name.contains(pattern)) {
-                println!("  {signature}");
-            }
+    };
+    Some(entries.map(look).collect())
+}
+
+fn print(answer: &Answer, pattern: Option<&str>) {
+    for library in &answer.libraries {
+        println!(
+            "{}\n  {}, {}",
+            library.file,
+            library.format,
+            counts(library)
+        );
+        if let Some(pattern) = pattern {
+            print_named(library, pattern);
         }
     }
     for (name, there) in &answer.promised {
         println!("  {name}: {}", if *there { "present" } else { "absent" });
     }
-    match (&answer.lacking, needed) {
-        (Some(lacking), Some(needed)) if lacking.is_empty() => {
+    for kernel in answer.promised_kernels.iter().flatten() {
+        println!("  kernel {}: {}", kernel.name, kernel.found);
+    }
+}
+
+/// Whether our extension would load, as far as names tell.
+fn print_lacking(lacking: &[String], needed: usize) {
+    match lacking.len() {
+        0 => println!(
+            "  our extension would load: it has all {needed} functions and types of MLX that it uses"
+        ),
+        // A part of a wheel, or a library of something else.
+        all if all == needed => println!(
+            "  our extension would not load: none of the {needed} functions and types of \
+             MLX that it uses is here"
+        ),
+        some => {
             println!(
-                "  our extension would load: it has all {needed} functions of MLX that it uses"
+                "  our extension would not load: {some} of {needed} functions and types of MLX are missing"
             );
-        }
-        (Some(lacking), Some(needed)) => {
-            println!(
-                "  our extension would not load: {} of {needed} functions of MLX are missing",
-                lacking.len()
-            );
-            for name in lacking {
+            for name in lacking.iter().take(SHOWN) {
                 println!("    {name}");
             }
+            if some > SHOWN {
+                println!("    and {} more, which --json lists", some - SHOWN);
+            }
         }
-        _ => println!(
-            "  whether our extension would load is not known: none is built here \
-             (cargo xtask setup-mlx --mode extension)"
-        ),
+    }
+}
+
+fn counts(library: &Artifact) -> String {
+    if library.format == "metallib" {
+        return format!("{} kernels", library.kernels.len());
+    }
+    let functions = format!("{} functions exported", library.functions.len());
+    match library.sources.len() {
+        0 => functions,
+        1 => format!("{functions}, 1 kernel as source"),
+        sources => format!("{functions}, {sources} kernels as source"),
+    }
+}
+
+fn print_named(library: &Artifact, pattern: &str) {
+    for (name, kernel) in &library.kernels {
+        if name.contains(pattern) {
+            println!("  {name}");
+            for line in kernel.lines() {
+                println!("    {line}");
+            }
+        }
+    }
+    for name in library.sources.iter().filter(|name| name.contains(pattern)) {
+        println!("  {name} (kernel as source)");
+    }
+    for signatures in library.functions.values() {
+        for signature in signatures.iter().filter(|name| name.contains(pattern)) {
+            println!("  {signature}");
+        }
     }
 }
 
 /// Prints what the second file has and the first has not, and the other way round.
 pub fn compare(first: &Path, second: &Path, json: bool) -> Result<()> {
     let (first, second) = (artifact::read(first)?, artifact::read(second)?);
-    let (functions, kernels) = artifact::compare(&first, &second);
+    let all = artifact::compare(&first, &second);
     if json {
-        return print_json(&serde_json::json!({ "functions": functions, "kernels": kernels }));
+        return print_json(&all);
     }
-    for (what, difference) in [("functions", &functions), ("kernels", &kernels)] {
+    let parts = [
+        ("functions", &all.functions),
+        ("kernels", &all.kernels),
+        ("kernels as source", &all.sources),
+    ];
+    for (what, difference) in parts {
         println!(
             "{what}: {} added, {} removed, {} changed",
             difference.added.len(),

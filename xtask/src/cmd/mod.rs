@@ -8,6 +8,7 @@ mod check_macos;
 mod docs;
 mod doctor;
 mod edits;
+mod emulate;
 mod env;
 mod kernels;
 mod lint;
@@ -38,6 +39,7 @@ pub enum Command {
     Python(python::Python),
     Env(env::Env),
     Kernels(kernels::Kernels),
+    Emulate(Box<emulate::Emulate>),
     Sanitize(sanitize::Sanitize),
     CheckMacos(check_macos::CheckMacos),
     Mutants(mutants::Mutants),
@@ -66,6 +68,7 @@ impl Command {
             Command::Python(command) => command.run(),
             Command::Env(command) => command.run(),
             Command::Kernels(command) => command.run(),
+            Command::Emulate(command) => command.run(),
             Command::Sanitize(command) => command.run(),
             Command::CheckMacos(command) => command.run(),
             Command::Mutants(command) => command.run(),

@@ -77,8 +77,9 @@ impl Probe {
         let series = Composed::series_on_disk(&layout)?;
         let expected = probe::expected(&config, &series);
         if !self.artifact.is_empty() {
-            let extension = run::installed(&layout, Side::Extension).ok();
+            let extension = run::installed(&layout, Side::Extension);
             let extension = extension.as_ref().map(|build| build.library.as_path());
+            let extension = extension.map_err(Clone::clone);
             let name = self.name.as_deref();
             artifacts::show(&self.artifact, name, &expected, extension, self.json)?;
             return Ok(ExitCode::SUCCESS);

@@ -9,7 +9,7 @@ use super::product::{Build, Names, Product, Ways};
 use super::shapes::Storage;
 use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
-use crate::parity::case::{Again, Case, Computation, Wanted};
+use crate::parity::case::{Again, Call, Case, Computation, Wanted};
 use crate::parity::combine::{Accumulate, combine};
 use crate::parity::dot::dots;
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
@@ -85,6 +85,10 @@ impl Case for Combine {
 
     fn smoke(&self) -> bool {
         self.product.smoke
+    }
+
+    fn call(&self) -> Call {
+        self.product.call(self.accumulate.name())
     }
 
     fn inputs(&self, seed: u64) -> Tensors {

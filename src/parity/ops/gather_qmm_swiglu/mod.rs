@@ -9,7 +9,7 @@ use super::product::{Build, Names, Product, Ways};
 use super::shapes::Storage;
 use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
-use crate::parity::case::{Again, Case, Computation, Wanted};
+use crate::parity::case::{Again, Call, Case, Computation, Wanted};
 use crate::parity::chain::{Activation, gated};
 use crate::parity::dot::dots;
 use crate::parity::engine::{Engine, Uploaded, done, quantization};
@@ -84,6 +84,13 @@ impl Case for Swiglu {
 
     fn smoke(&self) -> bool {
         self.product.smoke
+    }
+
+    fn call(&self) -> Call {
+        Call {
+            sorted: self.sorted,
+            ..self.product.call(self.activation.name())
+        }
     }
 
     fn inputs(&self, seed: u64) -> Tensors {

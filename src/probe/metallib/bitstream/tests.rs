@@ -1,60 +1,7 @@
 //! Streams written bit by bit, and read again.
 
 use super::*;
-
-/// Writes what [`Bits`] reads.
-#[derive(Default)]
-pub struct Writer {
-    bits: Vec<bool>,
-}
-
-impl Writer {
-    pub fn fixed(&mut self, value: u64, width: u32) -> &mut Self {
-        self.bits.extend((0..width).map(|i| value >> i & 1 == 1));
-        self
-    }
-
-    pub fn vbr(&mut self, mut value: u64, width: u32) -> &mut Self {
-        let most = 1 << (width - 1);
-        while value >= most {
-            self.fixed(value & (most - 1) | most, width);
-            value >>= width - 1;
-        }
-        self.fixed(value, width)
-    }
-
-    pub fn align(&mut self) -> &mut Self {
-        let length = self.bits.len().div_ceil(32) * 32;
-        self.bits.resize(length, false);
-        self
-    }
-
-    /// An unabbreviated record, where ids have 2 bits.
-    pub fn record(&mut self, code: u64, fields: &[u64]) -> &mut Self {
-        self.fixed(3, 2).vbr(code, 6).vbr(fields.len() as u64, 6);
-        for field in fields {
-            self.vbr(*field, 6);
-        }
-        self
-    }
-
-    /// A block, in a scope whose ids have 2 bits.
-    pub fn block(&mut self, id: u64, inside: impl FnOnce(&mut Writer)) -> &mut Self {
-        let mut inner = Writer::default();
-        inside(&mut inner);
-        inner.fixed(0, 2).align();
-        self.fixed(1, 2).vbr(id, 8).vbr(2, 4).align();
-        self.fixed(inner.bits.len() as u64 / 32, 32);
-        self.bits.extend(inner.bits);
-        self
-    }
-
-    pub fn bytes(&mut self) -> Vec<u8> {
-        self.align();
-        let byte = |bits: &[bool]| (0..8).map(|i| u8::from(bits[i]) << i).sum();
-        self.bits.chunks(8).map(byte).collect()
-    }
-}
+use crate::probe::crafted::Bits as Writer;
 
 #[test]
 fn records_and_blocks_come_out_as_they_were_written() {
@@ -95,20 +42,17 @@ fn a_block_can_be_skipped() {
 #[test]
 fn an_abbreviation_says_how_a_record_is_written() {
     // A block whose ids have 3 bits, so that 4 is its first abbreviation.
-    let mut inner = Writer::default();
-    inner.fixed(2, 3).vbr(4, 5);
-    inner.fixed(1, 1).vbr(35, 8); // the code
-    inner.fixed(0, 1).fixed(1, 3).vbr(4, 5); // a number of 4 bits
-    inner.fixed(0, 1).fixed(3, 3); // an array
-    inner.fixed(0, 1).fixed(4, 3); // of characters
-    inner.fixed(4, 3).fixed(9, 4).vbr(3, 6);
-    inner.fixed(0, 6).fixed(26, 6).fixed(62, 6);
-    inner.fixed(0, 3).align();
-    let mut outer = Writer::default();
-    outer.fixed(1, 2).vbr(8, 8).vbr(3, 4).align();
-    outer.fixed(inner.bits.len() as u64 / 32, 32);
-    outer.bits.extend(inner.bits);
-    let bytes = outer.bytes();
+    let bytes = Writer::default()
+        .wide_block(8, 3, |w| {
+            w.fixed(2, 3).vbr(4, 5);
+            w.fixed(1, 1).vbr(35, 8); // the code
+            w.fixed(0, 1).fixed(1, 3).vbr(4, 5); // a number of 4 bits
+            w.fixed(0, 1).fixed(3, 3); // an array
+            w.fixed(0, 1).fixed(4, 3); // of characters
+            w.fixed(4, 3).fixed(9, 4).vbr(3, 6);
+            w.fixed(0, 6).fixed(26, 6).fixed(62, 6);
+        })
+        .bytes();
     let mut stream = Stream::new(&bytes);
     assert_eq!(stream.next(), Ok(Item::Enter(8)));
     let record = Item::Record {

@@ -1,0 +1,27 @@
+//! Metal kernels on a CPU: a .metal file as it is, run thread by thread, with every fault named by
+//! line and thread. From the bottom up: `tokens`, `translate` (Metal to C++), `compile` (clang,
+//! and a cache of what it made), `program` (the kernels of one file), `launch` (one run in a
+//! process of its own), `report` and `symbolize` (what came of it), `check` (many runs, every
+//! pair of settings). The C++ side is in metal/emulator; docs/emulator.md describes both.
+//! Not a model of a GPU's speed, nor of Apple's compiler.
+
+pub mod check;
+mod compile;
+mod data;
+mod flops;
+mod job;
+mod launch;
+mod program;
+mod report;
+pub mod spec;
+mod symbolize;
+mod tokens;
+mod translate;
+
+pub use check::{Check, CheckReport};
+pub use compile::{Build, Emulator, Habit, Numerics, Text};
+pub use data::{Data, Element};
+pub use launch::{Launch, Outcome, Reduction, Schedule, Settings};
+pub use program::{Kernel, Program};
+pub use report::{Argument, BufferCounts, Counts, Fault, Frame, Load, Report};
+pub use translate::{Constant, Export, POSITIONS, Parameter, Role, Space, Unit};
