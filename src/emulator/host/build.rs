@@ -50,12 +50,7 @@ pub struct Emulated {
 /// # Errors
 /// [`Kind::Environment`] where the fork was not built before, or clang is lacking;
 /// [`Kind::Gate`] where the backend doesn't compile or a kernel's source can't be read.
-pub fn build(
-    layout: &Layout,
-    config: &Config,
-    options: &Options,
-    ui: &dyn Ui,
-) -> Result<Emulated> {
+pub fn build(layout: &Layout, config: &Config, options: &Options, ui: &dyn Ui) -> Result<Emulated> {
     let start = Instant::now();
     let fork = run::installed(layout, Side::Fork)?;
     let tree = Tree::show(layout, ui)?;
@@ -179,7 +174,10 @@ fn project<'a>(
         against: Inputs::default().with("third-party sources", &*found.key),
         read: Inputs::default()
             .with("framework", content_key(&source)?)
-            .with("headers", content_key(&layout.root().join("metal/macos/include"))?)
+            .with(
+                "headers",
+                content_key(&layout.root().join("metal/macos/include"))?,
+            )
             .with("tree", tree.id.as_str()),
         source,
         environment: Vec::new(),
@@ -203,17 +201,18 @@ fn objects_file(layout: &Layout) -> PathBuf {
 fn write_objects(layout: &Layout) -> Result<String> {
     let commands = layout.build_folder().join("compile_commands.json");
     let text = std::fs::read_to_string(&commands).doing(reading(&commands))?;
-    let all: Vec<Compiled> = serde_json::from_str(&text).map_err(|e| {
-        Error::environment(format!("{} is not cmake's: {e}", commands.display()))
-    })?;
+    let all: Vec<Compiled> = serde_json::from_str(&text)
+        .map_err(|e| Error::environment(format!("{} is not cmake's: {e}", commands.display())))?;
     let mut lines = String::new();
     let mut inputs = Inputs::default();
     for compiled in all.iter().filter(|compiled| is_shared(compiled)) {
         let object = compiled.directory.join(&compiled.output);
         if !object.is_file() {
-            return Err(Error::environment(format!("{} is not there", object.display()))
-                .doing("looking for the objects of the fork's build")
-                .hint("`cargo xtask setup-mlx` makes them"));
+            return Err(
+                Error::environment(format!("{} is not there", object.display()))
+                    .doing("looking for the objects of the fork's build")
+                    .hint("`cargo xtask setup-mlx` makes them"),
+            );
         }
         lines.push_str(&format!("{}\n", object.display()));
         inputs = inputs.with(&object.to_string_lossy(), file_key(&object));

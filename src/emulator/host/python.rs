@@ -17,12 +17,7 @@ use super::build::installed;
 ///
 /// # Errors
 /// [`crate::Kind::Environment`] where the build is not there.
-pub fn python(
-    layout: &Layout,
-    program: &Path,
-    build: Build,
-    args: &[OsString],
-) -> Result<Command> {
+pub fn python(layout: &Layout, program: &Path, build: Build, args: &[OsString]) -> Result<Command> {
     let installed = installed(layout)?;
     let mode = match build {
         Build::Plain => "plain",

@@ -42,7 +42,11 @@ impl EmulatedKernel {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
-        let build = if self.plain { Build::Plain } else { Build::Checked };
+        let build = if self.plain {
+            Build::Plain
+        } else {
+            Build::Checked
+        };
         match self.what {
             What::Compile { library, kernel } => {
                 let facts = host::compile(&layout, &library, &kernel, build)?;
@@ -52,7 +56,10 @@ impl EmulatedKernel {
                 library,
                 kernel,
                 report,
-            } => print!("{}", host::explain(&layout, &library, &kernel, build, &report)?),
+            } => print!(
+                "{}",
+                host::explain(&layout, &library, &kernel, build, &report)?
+            ),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -40,7 +40,11 @@ impl Python {
     pub fn run(self) -> Result<ExitCode> {
         let layout = Layout::discover()?;
         if self.emulated {
-            let build = if self.plain { Build::Plain } else { Build::Checked };
+            let build = if self.plain {
+                Build::Plain
+            } else {
+                Build::Checked
+            };
             let program = std::env::current_exe().doing(|| "finding this program".into())?;
             return Err(host::python(&layout, &program, build, &self.args)?.exec());
         }
