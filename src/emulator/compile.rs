@@ -368,7 +368,8 @@ fn flags(build: Build, numerics: Numerics) -> Vec<String> {
         "-ftemplate-backtrace-limit=4",
     ];
     if cfg!(target_arch = "x86_64") {
-        flags.push("-mfma");
+        // Every processor with the one has the other.
+        flags.extend(["-mfma", "-mf16c"]);
     }
     // Metal has no double: a number with a point in it is a float.
     flags.extend(["-Xclang", "-cl-single-precision-constant"]);

@@ -2,10 +2,14 @@
 //! asks by starting this program, and reads lines.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::emulator::Report;
-use crate::emulator::{Build, Kernel, Numerics, Role};
+use crate::build::clang;
+use crate::build::files::{content_key, replace};
+use crate::build::stamp::Inputs;
+use crate::build::system::System;
+use crate::build::tools::file_key;
+use crate::emulator::{Build, Kernel, Numerics, Report, Role};
 use crate::error::{Doing, Error, Result, reading};
 use crate::layout::Layout;
 
@@ -25,6 +29,53 @@ use super::library;
 /// # Errors
 /// As [`crate::emulator::Emulator::read`] and [`crate::emulator::Program::kernel`].
 pub fn compile(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
+    let memory = memory(layout, path, name, build)?;
+    if let Some(facts) = recall(&memory) {
+        return Ok(Some(facts));
+    }
+    let facts = facts(layout, path, name, build)?;
+    if let Some(facts) = &facts {
+        replace(&memory, facts)?;
+    }
+    Ok(facts)
+}
+
+/// Where the facts of a kernel are kept: a name that changes with all that they depend on.
+/// Reading a source of MLX's takes a second, and a program asks for many kernels.
+fn memory(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<PathBuf> {
+    let emulator = layout.root().join("metal/emulator");
+    let program = std::env::current_exe().doing(|| "finding this program".into())?;
+    let mut inputs = Inputs::default()
+        .with("kernel", name)
+        .with("build", format!("{build:?}"))
+        .with("translator", file_key(&program))
+        .with("clang", clang::needed(&System::detect())?.key());
+    for part in ["include", "preprocess", "runtime"] {
+        inputs = inputs.with(part, content_key(&emulator.join(part))?);
+    }
+    // A metallib is written anew where its sources are. A source of the JIT's has all that it
+    // needs in it, and a name of its own in each process.
+    let key = match library::is_source(path) {
+        true => std::fs::read_to_string(path).doing(reading(path))?,
+        false => file_key(path),
+    };
+    let inputs = inputs.with("library", key);
+    let folder = layout.target().join("emulator/facts");
+    Ok(folder.join(&inputs.key()[..32]))
+}
+
+/// The facts that were kept, where what they name is still there.
+fn recall(memory: &Path) -> Option<String> {
+    let facts = std::fs::read_to_string(memory).ok()?;
+    let files = ["driver ", "library "];
+    let are_there = files.iter().all(|what| {
+        let mut found = facts.lines().filter_map(|line| line.strip_prefix(what));
+        found.next().is_some_and(|file| Path::new(file).is_file())
+    });
+    are_there.then_some(facts)
+}
+
+fn facts(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
     with_kernel(layout, path, name, build, |kernel| {
         let mut facts = String::new();
         let driver = kernel.emulator.driver()?;

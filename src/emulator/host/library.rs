@@ -40,12 +40,17 @@ impl Source {
     }
 }
 
+/// True for a source by its name.
+pub fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "metal")
+}
+
 /// Reads a library: its sources.
 ///
 /// # Errors
 /// [`crate::Kind::Usage`] where the file is none.
 pub fn read(path: &Path) -> Result<Vec<Source>> {
-    if path.extension().is_some_and(|e| e == "metal") {
+    if is_source(path) {
         return Ok(vec![Source {
             path: path.into(),
             ..Source::default()
