@@ -270,14 +270,20 @@ pub fn prove(
         }
     }
     proven.truncate(count);
+    // By place, or by file and line as it becomes.
+    let reason = |change: &Change| {
+        let short = change.name.split(':').next().unwrap();
+        let line = format!("{short}: {}", change.after);
+        equivalent.get(&change.name).or(equivalent.get(&line))
+    };
     let mut table = String::new();
     let mut unseen = Vec::new();
     for (change, caught) in &proven {
         let what = match caught {
             Caught::Fault(kind, place) => format!("{kind} at {place}"),
             Caught::Element(words) => words.clone(),
-            Caught::No if equivalent.contains_key(&change.name) => {
-                format!("equivalent: {}", equivalent[&change.name])
+            Caught::No if reason(change).is_some() => {
+                format!("equivalent: {}", reason(change).unwrap())
             }
             _ => {
                 unseen.push(format!("{}: {}", change.name, change.after));

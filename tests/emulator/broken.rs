@@ -14,7 +14,7 @@ mod broken_kernels;
 use broken_kernels::Scenario;
 
 /// Changes of each kernel.
-const COUNT: usize = 12;
+const COUNT: usize = 6;
 const SEED: u64 = 1;
 
 /// The first value that is further than `bound` from its reference.
