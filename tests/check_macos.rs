@@ -7,7 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use mlx_fork::build::{Options, files};
+use mlx_fork::build::declared::Declarations;
+use mlx_fork::build::system::System;
+use mlx_fork::build::{Options, files, third_party};
 use mlx_fork::config::Config;
 use mlx_fork::layout::Layout;
 use mlx_fork::macos::{Check, Quick, Report, Setting, Tree};
@@ -195,6 +197,17 @@ fn errors_in_the_whole_of_libmlx_are_caught() {
     let (_one, setting) = setting();
     let planted = Planted { setting: &setting };
     planted.check().verdict().unwrap();
+    // Apple's compiler is called as it would be on a Mac, for the macOS that was asked for.
+    let ninja = std::fs::read_to_string(setting.home().join("whole/build.ninja")).unwrap();
+    for kernel in setting.tree.kernels() {
+        let compiled = ninja.lines().any(|line| {
+            line.contains("xcrun -sdk macosx metal -x metal")
+                && line.contains("-fno-fast-math")
+                && line.contains("-mmacosx-version-min=14.0")
+                && line.contains(&format!("/{kernel}.metal "))
+        });
+        assert!(compiled, "{kernel}");
+    }
     let append = |code: &'static str| move |text: String| format!("{text}\n{code}\n");
     let kernels = "mlx/backend/metal/kernels/CMakeLists.txt";
     let metal = "mlx/backend/metal/CMakeLists.txt";
@@ -246,6 +259,39 @@ fn errors_in_the_whole_of_libmlx_are_caught() {
         assert!(note.contains(kernel), "{note}");
     }
     planted.check().verdict().unwrap();
+}
+
+#[test]
+fn a_mac_gets_metal_cpp_and_no_blas_and_its_metal_is_not_turned_off() {
+    let (_one, setting) = setting();
+    let metal_cpp = setting.kit.wheel.prefix.join("include/metal_cpp");
+    let mut options = setting.options.clone();
+    options
+        .third_party
+        .insert("metal_cpp".into(), metal_cpp.clone());
+    let system = System {
+        macos: true,
+        ..System::detect()
+    };
+    let config = Config::load(&setting.layout).unwrap();
+    let declared = Declarations::read(&setting.tree.folder).unwrap();
+    let (layout, tools) = (&setting.layout, &setting.tools);
+    let found = third_party::resolve_on(&system, layout, &config, &options, tools, &declared);
+    let args = found.unwrap().into_third_party(&system).unwrap().cmake_args;
+    let wanted = format!(
+        "-DFETCHCONTENT_SOURCE_DIR_METAL_CPP={}",
+        metal_cpp.display()
+    );
+    assert!(args.contains(&wanted), "{args:?}");
+    for never in ["-DBLAS_", "-DLAPACK_", "-DMLX_BUILD_METAL"] {
+        assert!(!args.iter().any(|arg| arg.starts_with(never)), "{args:?}");
+    }
+    // Without a folder of one's own, it is what MLX itself would fetch.
+    let declared = declared.get("metal_cpp").unwrap();
+    assert!(
+        declared.arguments.iter().any(|word| word.ends_with(".zip")),
+        "{declared:?}"
+    );
 }
 
 #[test]

@@ -90,6 +90,9 @@ impl Whole<'_> {
         })?;
         if built && self.form == Form::AheadOfTime {
             report.check("libmlx exports what the wheel's does", || self.exports())?;
+            report.check("the metallib is installed beside libmlx", || {
+                self.installed(&held, ui)
+            })?;
         }
         Ok(())
     }
@@ -155,6 +158,21 @@ impl Whole<'_> {
             }
         })?;
         Ok(format!("{} sources compiled now", compiled.len()))
+    }
+
+    /// libmlx finds its kernels by its own place.
+    fn installed(&self, held: &Held<'_>, ui: &dyn Ui) -> Result<String> {
+        let prefix = self.setting.home().join("installed");
+        remove(&prefix)?;
+        held.install(&prefix, ui)?;
+        let lacking = ["libmlx.dylib", "mlx.metallib"]
+            .into_iter()
+            .find(|name| !prefix.join("lib").join(name).is_file());
+        remove(&prefix)?;
+        match lacking {
+            None => Ok(String::new()),
+            Some(name) => Err(Error::gate(format!("not in lib after an install: {name}"))),
+        }
     }
 
     fn exports(&self) -> Result<String> {

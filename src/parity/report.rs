@@ -1,6 +1,8 @@
 //! What a run of parity says. The JSON form is these structs, field by field; docs/parity.md
 //! describes them. Printing is the command's.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::judge::Judgement;
@@ -213,6 +215,28 @@ impl Report {
         text + &format!("{unfinished} (seed {}, {:.0} s)", self.seed, self.seconds)
     }
 
+    /// An error of kind gate unless each op was computed by a kernel of ours in some case: a
+    /// build that has lost its kernels computes right, and all by composition.
+    pub fn check_kernels(&self) -> Result<()> {
+        let op = |case: &CaseReport| case.name.split('/').next().map(String::from);
+        let ours = |case: &&CaseReport| {
+            let path = case.fork.path.as_deref();
+            matches!(path, Some("fast" | "general"))
+        };
+        let all: BTreeSet<String> = self.cases.iter().filter_map(op).collect();
+        let some = self.cases.iter().filter(ours).filter_map(op).collect();
+        let without: Vec<&str> = all.difference(&some).map(String::as_str).collect();
+        match without.is_empty() {
+            true => Ok(()),
+            false => Err(Error::gate(format!(
+                "computed by no kernel of ours in any case, on the {}: {}",
+                self.device.name(),
+                without.join(", ")
+            ))
+            .doing("comparing the builds")),
+        }
+    }
+
     /// An error of kind gate unless all passed: the failing cases and how to run one again.
     pub fn check(&self) -> Result<()> {
         let failing: Vec<&CaseReport> = self
@@ -285,6 +309,27 @@ mod tests {
             cases,
             1.0,
         )
+    }
+
+    #[test]
+    fn an_op_that_no_kernel_of_ours_computed_is_a_failed_gate() {
+        let taking = |name: &str, path: &str| {
+            let mut case = case(name, Verdict::Pass, Some(0.5));
+            case.fork.path = Some(path.into());
+            case
+        };
+        let by = |paths: [&str; 3]| {
+            let names = ["a/1", "a/2", "b/1"];
+            let cases = names
+                .iter()
+                .zip(paths)
+                .map(|(name, path)| taking(name, path));
+            report(3, cases.collect()).unwrap().check_kernels()
+        };
+        by(["composition", "fast", "general"]).unwrap();
+        let error = by(["composition", "fast", "composition"]).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Gate);
+        assert!(error.what().ends_with(": b"), "{error}");
     }
 
     #[test]

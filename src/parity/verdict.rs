@@ -57,7 +57,12 @@ fn report(
     let mut reasons = [stock.reasons, ours.reasons].concat();
     if ours.report.outcome == "done" {
         let path = ours.report.path.as_deref();
-        if !case.wanted().admits(path, fork.loaded.simd.as_deref()) {
+        let admitted = match fork.loaded.device {
+            Device::Cpu => case.wanted().admits(path, fork.loaded.simd.as_deref()),
+            // What goes to a kernel there depends on the GPU, too.
+            Device::Gpu => path.is_some_and(|path| path != "none"),
+        };
+        if !admitted {
             reasons.push(format!(
                 "fork: meant for {}, it took the path {}",
                 case.wanted(),

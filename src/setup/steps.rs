@@ -252,6 +252,7 @@ impl Chain<'_> {
             let report = parity::run(chain.layout, &plan, &chain.request.worker, chain.ui)?;
             chain.keep("parity", &report)?;
             report.check()?;
+            report.check_kernels()?;
             Ok((report.passed, report.planned))
         })
     }
