@@ -127,7 +127,12 @@ pub fn extension(
         environment: Vec::new(),
         failure: Kind::Gate,
     };
-    let inputs = project.inputs().with("our sources", content_key(&sources)?);
+    let mut inputs = project.inputs().with("our sources", content_key(&sources)?);
+    if cfg!(target_os = "macos") {
+        // Its metallib is made of them.
+        let kernels = layout.root().join("metal");
+        inputs = inputs.with("our kernels", content_key(&kernels)?);
+    }
     let stamp = Stamp::at(layout.stamps().join("extension.json"));
     if stamp.stale(&inputs).is_none() {
         return Ok(build);

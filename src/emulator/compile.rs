@@ -156,20 +156,23 @@ impl Emulator {
     }
 
     fn preprocess(&self, source: &Text) -> Result<(String, String)> {
-        let (path, name, scratch);
-        match source {
+        let (path, name) = match source {
             Text::File(file) => {
-                path = self.locate(file)?;
-                name = path.display().to_string();
+                let path = self.locate(file)?;
+                let name = path.display().to_string();
+                (path, name)
             }
-            Text::Inline { name: given, text } => {
-                scratch = tempfile::tempdir().doing(|| "making a folder".into())?;
-                path = scratch.path().join("source.metal");
-                let marked = format!("#line 1 {given:?}\n{text}\n");
-                std::fs::write(&path, marked).doing(writing(&path))?;
-                name = given.clone();
+            Text::Inline { name, text } => {
+                let marked = format!("#line 1 {name:?}\n{text}\n");
+                // Under the same path each time: the path is in what clang prints.
+                let key = self.key(&[&marked]);
+                let path = self.kept("texts", &key, "source.metal", |folder| {
+                    let path = folder.join("source.metal");
+                    std::fs::write(&path, &marked).doing(writing(&path))
+                })?;
+                (path, name.clone())
             }
-        }
+        };
         let mut command = Command::new(&self.clang.path).args([
             "-E",
             "-x",
@@ -343,6 +346,9 @@ const LINK: &[&str] = &["-shared", "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=mems
 #[cfg(not(target_os = "linux"))]
 const LINK: &[&str] = &["-shared", "-undefined", "dynamic_lookup"];
 
+/// The folder that relative names in debug information are said to be in.
+pub(super) const DEBUG_FOLDER: &str = "/mlx-emulator/";
+
 /// What a kernel is compiled with.
 fn flags(build: Build, numerics: Numerics) -> Vec<String> {
     let mut flags: Vec<&str> = vec![
@@ -353,6 +359,8 @@ fn flags(build: Build, numerics: Numerics) -> Vec<String> {
         "-fno-rtti",
         "-fno-strict-aliasing",
         "-gline-tables-only",
+        // Relative names in debug information are the source's own, wherever this runs.
+        "-fdebug-compilation-dir=/mlx-emulator",
         "-w",
         "-fno-color-diagnostics",
         "-fno-caret-diagnostics",
@@ -360,7 +368,8 @@ fn flags(build: Build, numerics: Numerics) -> Vec<String> {
         "-ftemplate-backtrace-limit=4",
     ];
     if cfg!(target_arch = "x86_64") {
-        flags.push("-mfma");
+        // Every processor with the one has the other.
+        flags.extend(["-mfma", "-mf16c"]);
     }
     // Metal has no double: a number with a point in it is a float.
     flags.extend(["-Xclang", "-cl-single-precision-constant"]);

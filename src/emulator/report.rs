@@ -34,7 +34,7 @@ pub struct Fault {
     pub frames: Vec<Frame>,
     /// Where the other access of a race was.
     pub other: Vec<Frame>,
-    /// The thread's position in the grid.
+    /// The thread's position in its threadgroup.
     pub thread: Option<[u32; 3]>,
     /// Its threadgroup's position.
     pub threadgroup: Option<[u32; 3]>,
@@ -365,15 +365,18 @@ impl Report {
         self.faults_in_all += 1;
     }
 
+    /// True where the kernel has a parameter of the constant address space.
+    pub fn is_constant(&self, index: u32) -> bool {
+        let mut arguments = self.arguments.iter();
+        arguments.any(|a| a.kind == "buffer" && a.index == index && a.space == "constant")
+    }
+
     /// Bytes read from device memory over the fewest possible: those that were read at all, once
     /// each. Not what the constant address space holds, which GPUs keep at hand. `None` where
     /// nothing was read.
     pub fn read_ratio(&self) -> Option<f64> {
-        let constant = |index: u32| {
-            let mut arguments = self.arguments.iter();
-            arguments.any(|a| a.kind == "buffer" && a.index == index && a.space == "constant")
-        };
-        let buffers = || self.counts.buffers.iter().filter(|b| !constant(b.index));
+        let all = || self.counts.buffers.iter();
+        let buffers = || all().filter(|buffer| !self.is_constant(buffer.index));
         let read: u64 = buffers().map(|buffer| buffer.read).sum();
         let distinct: u64 = buffers().map(|buffer| buffer.distinct_read).sum();
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::build::system::System;
 use crate::process::Command;
 
+use super::compile::DEBUG_FOLDER;
 use super::flops;
 use super::report::Frame;
 
@@ -45,7 +46,8 @@ impl Symbols {
                 Some(short(&name).to_string())
             });
             let place = frame.location.as_ref();
-            let file = place.and_then(|place| place.file).map(str::to_string);
+            let file = place.and_then(|place| place.file);
+            let file = file.map(|file| file.strip_prefix(DEBUG_FOLDER).unwrap_or(file).to_string());
             let line = place.and_then(|place| place.line);
             if let (Some(file), Some(line)) = (file, line) {
                 all.push(Frame {

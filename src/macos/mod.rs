@@ -6,6 +6,7 @@
 
 pub mod evidence;
 pub mod kit;
+mod listed;
 pub mod machine;
 pub mod quick;
 pub mod report;

@@ -6,10 +6,11 @@ use std::path::Path;
 use crate::build::files::remove;
 use crate::build::project::{Held, Project};
 use crate::build::stamp::Inputs;
-use crate::error::{Doing, Error, Kind, Result, reading};
+use crate::error::{Error, Kind, Result};
 use crate::probe::binary;
 use crate::ui::Ui;
 
+use super::listed;
 use super::report::Report;
 use super::setting::Setting;
 
@@ -34,7 +35,7 @@ impl Quick<'_> {
         let held = self.project()?.hold(ui)?;
         let configured = report.check("cmake takes our files", || {
             held.configure(ui)?;
-            self.every_source_is_built(&held)
+            listed::sources(&self.setting.tree, &held)
         })?;
         if !configured {
             return Ok(report);
@@ -48,6 +49,12 @@ impl Quick<'_> {
             })?;
             report.check("the C API compiles and links for macOS", || {
                 self.built(&held, "mlx_fork_c", "extension/c/libmlx_fork_c.dylib", ui)
+            })?;
+        }
+        if !self.setting.tree.kernels().is_empty() {
+            report.check("our kernels are preprocessed, for the extension", || {
+                held.build(&["mlx_fused_metallib"], ui)?;
+                listed::kernels(&self.setting.tree, &held, "mlx_fused.metallib")
             })?;
         }
         if !self.setting.tree.patched_sources().is_empty() {
@@ -90,26 +97,6 @@ impl Quick<'_> {
             environment: kit.environment(),
             failure: Kind::Gate,
         })
-    }
-
-    /// A file that no list of cmake's names would be missed by nobody.
-    fn every_source_is_built(&self, held: &Held<'_>) -> Result<String> {
-        let path = held.project().folder.join("build.ninja");
-        let text = std::fs::read_to_string(&path).doing(reading(&path))?;
-        let ours = self.setting.tree.own_sources();
-        let missing: Vec<&str> = ours
-            .iter()
-            .filter(|source| !text.contains(&format!("/{source}.o")))
-            .copied()
-            .collect();
-        match missing.is_empty() {
-            true => Ok(format!("{} sources", ours.len())),
-            false => Err(Error::gate(format!(
-                "in series.toml, but compiled by nothing: {}",
-                missing.join(", ")
-            ))
-            .hint("mlx_primitives/sources.cmake lists what is compiled")),
-        }
     }
 
     fn built(&self, held: &Held<'_>, target: &str, library: &str, ui: &dyn Ui) -> Result<String> {

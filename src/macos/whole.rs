@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use crate::build::files::remove;
 use crate::build::project::{Held, Project};
 use crate::build::stamp::Inputs;
-use crate::error::{Doing, Error, Kind, Result, reading};
+use crate::error::{Error, Kind, Result};
 use crate::probe::{binary, names};
 use crate::ui::Ui;
 
+use super::listed;
 use super::report::Report;
 use super::setting::Setting;
 
@@ -48,8 +49,10 @@ impl Form {
     }
 }
 
-/// GGUF is not built here ([`crate::build::third_party`]), and is in the wheel.
-const LEFT_OUT: &str = "gguf";
+/// True for what GGUF brings: it is in the wheel, and not built here.
+fn is_of_gguf(name: &str) -> bool {
+    name.contains("gguf") || ["from_half", "to_half"].contains(&name)
+}
 
 /// Makes the checks.
 ///
@@ -80,7 +83,7 @@ impl Whole<'_> {
             return Ok(());
         }
         report.check(&format!("our kernels are in the list, {form}"), || {
-            self.kernels(&held)
+            listed::kernels(&self.setting.tree, &held, "mlx.metallib")
         })?;
         let built = report.check(&format!("libmlx compiles and links, {form}"), || {
             self.build(&held, ui)
@@ -138,30 +141,6 @@ impl Whole<'_> {
         })
     }
 
-    /// Each of our .metal files goes into the metallib that libmlx loads.
-    fn kernels(&self, held: &Held<'_>) -> Result<String> {
-        let path = held.project().folder.join("build.ninja");
-        let text = std::fs::read_to_string(&path).doing(reading(&path))?;
-        let listed = air_files(&text);
-        let ours = self.setting.tree.kernels();
-        let missing: Vec<&str> = ours
-            .iter()
-            .filter(|kernel| !listed.contains(**kernel))
-            .copied()
-            .collect();
-        if listed.is_empty() {
-            return Err(Error::gate("mlx.metallib is made of nothing"));
-        }
-        match missing.is_empty() {
-            true => Ok(format!("{} of {}", ours.len(), listed.len())),
-            false => Err(Error::gate(format!(
-                "in series.toml, but not in mlx.metallib: {}",
-                missing.join(", ")
-            ))
-            .hint("a call of build_kernel for each puts it there")),
-        }
-    }
-
     fn library(&self) -> PathBuf {
         let folder = self.setting.home().join(self.form.folder());
         folder.join("libmlx.dylib")
@@ -186,7 +165,7 @@ impl Whole<'_> {
         let known: BTreeSet<&String> = theirs.functions.iter().collect();
         let missing: Vec<String> = known
             .difference(&found)
-            .filter(|name| !name.contains(LEFT_OUT))
+            .filter(|name| !is_of_gguf(name))
             .map(|name| names::signature(name))
             .collect();
         let features = self.setting.tree.series.selected();
@@ -212,36 +191,5 @@ impl Whole<'_> {
                 missing[..missing.len().min(5)].join(", ")
             ))),
         }
-    }
-}
-
-/// The kernels of mlx.metallib, by what ninja is told to make it of.
-fn air_files(ninja: &str) -> BTreeSet<String> {
-    let rule = ninja.lines().find(|line| {
-        line.starts_with("build ")
-            && line.contains("/mlx.metallib")
-            && line.contains(": CUSTOM_COMMAND")
-    });
-    let inputs = rule.and_then(|line| line.split_once(": CUSTOM_COMMAND"));
-    let words = inputs.map_or("", |(_, inputs)| inputs).split_whitespace();
-    words
-        .filter_map(|word| word.strip_suffix(".air"))
-        .filter_map(|word| word.rsplit('/').next())
-        .map(String::from)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernels_are_those_that_the_metallib_is_made_of() {
-        let ninja = "build m/kernels/arange.air: CUSTOM_COMMAND /s/arange.metal\n\
-            build m/kernels/mlx.metallib | ${cmake_ninja_workdir}m/kernels/mlx.metallib: \
-            CUSTOM_COMMAND m/kernels/arange.air m/kernels/rope.air || x\n";
-        let names: Vec<String> = air_files(ninja).into_iter().collect();
-        assert_eq!(names, ["arange", "rope"]);
-        assert!(air_files("build a: phony b\n").is_empty());
     }
 }

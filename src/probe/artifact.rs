@@ -14,7 +14,7 @@ use super::metallib::{self, Argument, Library};
 use super::names::{plain, qualified_name, signature};
 use super::room::Room;
 use super::{archive, binary, file};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// A universal file has two or three.
 const MOST_ARCHITECTURES: usize = 16;
@@ -51,7 +51,7 @@ pub struct Kernel {
 /// The libraries at `path`: one, one for each architecture, or those of a wheel.
 pub fn read(path: &Path) -> Result<Vec<Artifact>> {
     let doing = || format!("reading what {} can do", path.display());
-    let bytes = file::read(path, Kind::Usage).doing(doing)?;
+    let bytes = file::read(path, Kind::Usage)?;
     parse(&path.display().to_string(), &bytes).map_err(|what| {
         Error::usage(what)
             .doing(doing())

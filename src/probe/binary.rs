@@ -121,7 +121,9 @@ pub fn parse(bytes: &[u8], room: &Room) -> std::result::Result<Exports, String> 
         }
         Ok(kind @ (FileKind::Elf32 | FileKind::Elf64)) => read(bytes, kind, "ELF", room),
         Ok(kind @ (FileKind::MachO32 | FileKind::MachO64)) => read(bytes, kind, "Mach-O", room),
-        Ok(other) => Err(format!("it is a {other:?} file, no ELF or Mach-O library")),
+        Ok(other) => Err(format!(
+            "it is of the kind {other:?}, no ELF or Mach-O library"
+        )),
         Err(_) if bytes.is_empty() => Err("the file is empty".into()),
         Err(_) => Err("it is no ELF or Mach-O file".into()),
     }
@@ -161,7 +163,10 @@ fn read(
     let damaged = |e: object::Error| format!("the file is damaged: {e}");
     let file = object::File::parse(bytes).map_err(damaged)?;
     if file.kind() != ObjectKind::Dynamic {
-        return Err(format!("it is a {:?} file, no shared library", file.kind()));
+        return Err(format!(
+            "it is no shared library but of the kind {:?}",
+            file.kind()
+        ));
     }
     let macho = matches!(kind, FileKind::MachO32 | FileKind::MachO64);
     // Mach-O has one table; ELF's other one is what `strip` removes.

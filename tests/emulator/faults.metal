@@ -236,12 +236,14 @@ using namespace metal;
 
 [[kernel]] void loads_a_vector_off_its_alignment(ARGUMENTS) {
   const device float4 *v = (const device float4 *)(x + 1);
-  out[i] = v[i / 8].x; // fault: misaligned
+  float4 all = v[i / 8]; // fault: misaligned
+  out[i] = all.x + all.y + all.z + all.w;
 }
 
 [[kernel]] void loads_a_packed_vector(ARGUMENTS) {
   const device packed_float4 *v = (const device packed_float4 *)(x + 1);
-  out[i] = v[i / 8].x;
+  float4 all = v[i / 8];
+  out[i] = all.x + all.y + all.z + all.w;
 }
 
 [[kernel]] void writes_an_input(ARGUMENTS) {
@@ -258,14 +260,14 @@ using namespace metal;
 }
 
 [[kernel]] void divides_by_zero(ARGUMENTS) {
-  int divisor = int(x[i]) * 0;
+  volatile int divisor = 0;
   out[i] = float(n / divisor); // fault: crash
 }
 
 [[kernel]] void runs_out_of_stack(ARGUMENTS) {
-  volatile float a[100000]; // fault: stack_overflow
-  for (int j = 0; j < 100000; ++j) {
-    a[j] = x[i];
+  volatile float a[63000];
+  for (int j = 0; j < 63000; ++j) {
+    a[j] = x[i]; // fault: stack_overflow
   }
   out[i] = a[n];
 }

@@ -3,6 +3,8 @@
 //! here. Needs clang++ and the checkout that `cargo xtask setup-mlx` made.
 
 mod broken;
+mod faults;
+mod launch;
 mod matmul;
 mod mlx;
 mod quantize;

@@ -29,4 +29,5 @@ inline int summary(const char* name) {
 } // namespace check
 
 #define CHECK(...) \
-  ::check::report(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__)
+  ::check::report( \
+      static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__)

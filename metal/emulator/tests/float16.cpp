@@ -43,7 +43,8 @@ bool rounds(float v, uint16_t got) {
   }
   const double wanted = reference::nearest(format_of<F>, v);
   const float got_value = F::widen(got);
-  return got_value == wanted && (to_bits(got_value) >> 31) == (to_bits(v) >> 31);
+  return got_value == wanted &&
+      (to_bits(got_value) >> 31) == (to_bits(v) >> 31);
 }
 
 template <typename F>
@@ -73,7 +74,12 @@ void values() {
     }
   }
   const float edges[] = {
-      65504.0f, 65519.996f, 65520.0f, 0x1.fep127f, 0x1.fefffep127f, 0x1.ffp127f};
+      65504.0f,
+      65519.996f,
+      65520.0f,
+      0x1.fep127f,
+      0x1.fefffep127f,
+      0x1.ffp127f};
   for (float edge : edges) {
     CHECK(rounds<F>(edge, F::round(edge)));
     CHECK(rounds<F>(-edge, F::round(-edge)));
@@ -101,8 +107,7 @@ void integer(I v) {
   const bool negative = v < 0;
   const uint64_t magnitude =
       negative ? ~static_cast<uint64_t>(v) + 1 : static_cast<uint64_t>(v);
-  const double wanted =
-      reference::nearest(format_of<F>, negative, magnitude);
+  const double wanted = reference::nearest(format_of<F>, negative, magnitude);
   const T converted = v;
   CHECK(static_cast<float>(converted) == wanted);
 }
@@ -162,10 +167,10 @@ void operations(uint16_t a_bits, uint16_t b_bits) {
 
 template <typename T, typename F>
 void arithmetic() {
-  const uint16_t chosen[] = {
-      0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x0400, 0x1400, 0x3555, 0x3bff,
-      0x3c00, 0x3c01, 0xbc00, 0x3f80, 0x3f81, 0x4248, 0x7bff, 0xfbff, 0x7c00,
-      0x7f7f, 0x7f80, 0x7e01, 0xff80};
+  const uint16_t chosen[] = {0x0000, 0x8000, 0x0001, 0x8001, 0x03ff, 0x0400,
+                             0x1400, 0x3555, 0x3bff, 0x3c00, 0x3c01, 0xbc00,
+                             0x3f80, 0x3f81, 0x4248, 0x7bff, 0xfbff, 0x7c00,
+                             0x7f7f, 0x7f80, 0x7e01, 0xff80};
   for (uint16_t a : chosen) {
     for (uint32_t i = 0; i < 0x10000; i += 7) {
       operations<T, F>(a, static_cast<uint16_t>(i));
@@ -173,8 +178,7 @@ void arithmetic() {
   }
   for (int i = 0; i < 300000; ++i) {
     const uint32_t r = next_random();
-    operations<T, F>(
-        static_cast<uint16_t>(r), static_cast<uint16_t>(r >> 16));
+    operations<T, F>(static_cast<uint16_t>(r), static_cast<uint16_t>(r >> 16));
   }
 }
 

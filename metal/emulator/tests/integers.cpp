@@ -48,13 +48,15 @@ void functions(T x, T y, T z) {
     }
   }
   CHECK(popcount(x) == static_cast<T>(ones));
-  CHECK(clz(x) == static_cast<T>(leading) && ctz(x) == static_cast<T>(trailing));
+  CHECK(
+      clz(x) == static_cast<T>(leading) && ctz(x) == static_cast<T>(trailing));
   CHECK(reverse_bits(x) == static_cast<T>(reversed));
 
   const int by = static_cast<int>(next_random() % width);
   U rotated = 0;
   for (int i = 0; i < width; ++i) {
-    rotated = static_cast<U>(rotated | (U((bits >> i) & 1) << ((i + by) % width)));
+    rotated =
+        static_cast<U>(rotated | (U((bits >> i) & 1) << ((i + by) % width)));
   }
   CHECK(rotate(x, static_cast<T>(by)) == static_cast<T>(rotated));
   CHECK(rotate(x, static_cast<T>(width)) == x);
@@ -78,7 +80,8 @@ void functions(T x, T y, T z) {
   for (uint i = 0; i < count; ++i) {
     field |= Wide((bits >> (offset + i)) & 1) << i;
   }
-  const bool sign = std::is_signed_v<T> && count && ((field >> (count - 1)) & 1);
+  const bool sign =
+      std::is_signed_v<T> && count && ((field >> (count - 1)) & 1);
   if (sign) {
     field -= Wide(1) << count;
   }
@@ -95,8 +98,14 @@ void functions(T x, T y, T z) {
 template <typename T>
 void type() {
   const T edges[] = {
-      0, 1, 2, 3, numeric_limits<T>::max(), numeric_limits<T>::min(),
-      static_cast<T>(numeric_limits<T>::max() / 2), static_cast<T>(-1)};
+      0,
+      1,
+      2,
+      3,
+      numeric_limits<T>::max(),
+      numeric_limits<T>::min(),
+      static_cast<T>(numeric_limits<T>::max() / 2),
+      static_cast<T>(-1)};
   for (T x : edges) {
     for (T y : edges) {
       for (T z : edges) {

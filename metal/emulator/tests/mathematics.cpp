@@ -33,7 +33,8 @@ void rounding_functions() {
       {8388609.0f, 8388609, 8388609, 8388609, 8388609, 8388609}};
   for (const Row& r : rows) {
     CHECK(rint(r.x) == r.rint && round(r.x) == r.round);
-    CHECK(floor(r.x) == r.floor && ceil(r.x) == r.ceil && trunc(r.x) == r.trunc);
+    CHECK(
+        floor(r.x) == r.floor && ceil(r.x) == r.ceil && trunc(r.x) == r.trunc);
     CHECK(rint(half(r.x)) == half(r.rint));
   }
   CHECK(negative_zero(rint(-0.5f)) && negative_zero(ceil(-0.5f)));
@@ -77,11 +78,15 @@ void extremes() {
   CHECK(min(1.0f, nan_value) == 1 && isnan(max(nan_value, nan_value)));
   CHECK(fmax(half(1), numeric_limits<half>::quiet_NaN()) == 1);
   CHECK(max(-1, 2u) == 4294967295u && max(-1, 2) == 2);
-  CHECK(max3(1, 5, 3) == 5 && min3(1.0f, 5.0f, 3.0f) == 1 && median3(1, 5, 3) == 3);
+  CHECK(
+      max3(1, 5, 3) == 5 && min3(1.0f, 5.0f, 3.0f) == 1 &&
+      median3(1, 5, 3) == 3);
   CHECK(clamp(5, 0, 3) == 3 && clamp(-1.0f, 0.0f, 1.0f) == 0);
-  CHECK(saturate(2.0f) == 1 && saturate(-1.0f) == 0 && saturate(nan_value) == 0);
+  CHECK(
+      saturate(2.0f) == 1 && saturate(-1.0f) == 0 && saturate(nan_value) == 0);
   CHECK(abs(-3) == 3 && abs(INT32_MIN) == INT32_MIN && abs(-2.5f) == 2.5f);
-  CHECK(sign(-2.0f) == -1 && sign(nan_value) == 0 && negative_zero(sign(-0.0f)));
+  CHECK(
+      sign(-2.0f) == -1 && sign(nan_value) == 0 && negative_zero(sign(-0.0f)));
   CHECK(step(1.0f, 0.5f) == 0 && step(1.0f, 1.0f) == 1);
   CHECK(mix(1.0f, 3.0f, 0.25f) == 1.5f && smoothstep(0.0f, 2.0f, 1.0f) == 0.5f);
   CHECK(all(max(float3(1, 5, 3), 2) == float3(2, 5, 3)));
@@ -124,7 +129,9 @@ void accuracy() {
     const double error = (exp(x) - exact) / exact;
     worst = max(worst, float(error < 0 ? -error : error));
     CHECK(abs(tanh(x) - float(__builtin_tanh(x))) <= 0x1p-23f);
-    CHECK(abs(sinpi(x) - float(__builtin_sin(x * 3.14159265358979323846L))) <= 0x1p-22f);
+    CHECK(
+        abs(sinpi(x) - float(__builtin_sin(x * 3.14159265358979323846L))) <=
+        0x1p-22f);
   }
   CHECK(worst <= 0x1p-23f);
 }

@@ -119,8 +119,11 @@ void arithmetic() {
   const V b(T(2), T(4), T(5));
   static_assert(std::is_same_v<decltype(a + b), V>);
   CHECK(same(a + b, V(T(8), T(12), T(15))) && same(a - b, V(T(4), T(4), T(5))));
-  CHECK(same(a * b, V(T(12), T(32), T(50))) && same(a / b, V(T(3), T(2), T(2))));
-  CHECK(same(a + T(1), V(T(7), T(9), T(11))) && same(2 * b, V(T(4), T(8), T(10))));
+  CHECK(
+      same(a * b, V(T(12), T(32), T(50))) && same(a / b, V(T(3), T(2), T(2))));
+  CHECK(
+      same(a + T(1), V(T(7), T(9), T(11))) &&
+      same(2 * b, V(T(4), T(8), T(10))));
   V c = a;
   c += b;
   c -= T(2);
@@ -137,9 +140,13 @@ void arithmetic() {
 
 void integers_and_bools() {
   const uint4 a(0xf0, 1, 2, 7);
-  CHECK(same(a & 0x30, uint4(0x30, 0, 0, 0)) && same(a | 1u, uint4(0xf1, 1, 3, 7)));
+  CHECK(
+      same(a & 0x30, uint4(0x30, 0, 0, 0)) &&
+      same(a | 1u, uint4(0xf1, 1, 3, 7)));
   CHECK(same(a ^ a, uint4(0)) && same(~a, uint4(~0xf0u, ~1u, ~2u, ~7u)));
-  CHECK(same(a << 1, uint4(0x1e0, 2, 4, 14)) && same(a >> uint4(4, 0, 1, 2), uint4(15, 1, 1, 1)));
+  CHECK(
+      same(a << 1, uint4(0x1e0, 2, 4, 14)) &&
+      same(a >> uint4(4, 0, 1, 2), uint4(15, 1, 1, 1)));
   CHECK(same(a % 4, uint4(0, 1, 2, 3)));
   // No promotion: elements wrap at their own width.
   CHECK(same(uchar2(200, 255) + uchar2(100, 1), uchar2(44, 0)));
@@ -149,9 +156,14 @@ void integers_and_bools() {
   const bool4 u(true, true, false, false);
   CHECK(same(t && u, bool4(true, false, false, false)));
   CHECK(same(t || u, bool4(true, true, true, false)));
-  CHECK(same(!t, bool4(false, true, false, true)) && same(t ^ u, bool4(false, true, true, false)));
+  CHECK(
+      same(!t, bool4(false, true, false, true)) &&
+      same(t ^ u, bool4(false, true, true, false)));
   CHECK(any(t) && !all(t) && all(t || !t));
-  CHECK(same(int4(t), int4(1, 0, 1, 0)) && same(bool4(uint4(0, 2, 256, 0)), bool4(false, true, true, false)));
+  CHECK(as_type<uint>(a == a) == 0x01010101 && as_type<uint>(!t) == 0x01000100);
+  CHECK(
+      same(int4(t), int4(1, 0, 1, 0)) &&
+      same(bool4(uint4(0, 2, 256, 0)), bool4(false, true, true, false)));
   bool4 written(false);
   written[2] = true;
   CHECK(written.z && as_type<uint>(written) == 0x10000u);
@@ -160,17 +172,21 @@ void integers_and_bools() {
 
 void conversions() {
   CHECK(same(int3(float3(1.9f, -1.9f, 3)), int3(1, -1, 3)));
-  CHECK(same(float2(half2(1, 2)), float2(1, 2)) && same(half2(float2(1, 2)), half2(1, 2)));
+  CHECK(
+      same(float2(half2(1, 2)), float2(1, 2)) &&
+      same(half2(float2(1, 2)), half2(1, 2)));
   CHECK(same(bfloat2(float2(1, 2.01f)), bfloat2(bfloat(1), bfloat(2.01f))));
   CHECK(same(ushort2(uint2(65537, 3)), ushort2(1, 3)));
   CHECK(same(float3(uint4(1, 2, 3, 4).xyz), float3(1, 2, 3)));
   static_assert(!std::is_convertible_v<int2, float2>);
-  static_assert(std::is_convertible_v<decltype(std::declval<float4&>().xy), float2>);
+  static_assert(
+      std::is_convertible_v<decltype(std::declval<float4&>().xy), float2>);
 
   CHECK(as_type<ulong>(uint2(1, 2)) == 0x200000001ul);
   CHECK(same(as_type<uint2>(0x200000001l), uint2(1, 2)));
   CHECK(same(as_type<half2>(0xc0003c00u), half2(1, -2)));
-  CHECK(as_type<float>(0x3f800000) == 1.0f && as_type<half>(ushort(0x3c00)) == 1);
+  CHECK(
+      as_type<float>(0x3f800000) == 1.0f && as_type<half>(ushort(0x3c00)) == 1);
   CHECK(same(as_type<uchar4>(0x04030201), uchar4(1, 2, 3, 4)));
   CHECK(as_type<uint>(half4(1, 2, 3, 4).yx) == 0x3c004000u);
 

@@ -139,7 +139,7 @@ impl Unit {
         let mut before: Vec<String> = Vec::new();
         for i in start..ty.end {
             let word = source.word(i);
-            if matches!(word, "const" | "volatile") && (i < ty.name || i > ty.name) {
+            if matches!(word, "const" | "volatile") {
                 before.push(word.into());
             }
         }

@@ -191,18 +191,16 @@ impl Unit {
                 }
                 "(" if matches!(source.word(i + 1), "*" | "&" | "&&") => {}
                 "(" | "[" | "{" => i = source.partner(i),
-                word @ ("*" | "&" | "&&") => {
-                    if !spaced {
-                        let what = if word == "*" { "pointer" } else { "reference" };
-                        return Err(source.fault(
-                            i,
-                            format!(
-                                "the {what} in '{}' has no address space; say device, constant, \
-                                 threadgroup or thread",
-                                source.spaced(from, to)
-                            ),
-                        ));
-                    }
+                word @ ("*" | "&" | "&&") if !spaced => {
+                    let what = if word == "*" { "pointer" } else { "reference" };
+                    return Err(source.fault(
+                        i,
+                        format!(
+                            "the {what} in '{}' has no address space; say device, constant, \
+                             threadgroup or thread",
+                            source.spaced(from, to)
+                        ),
+                    ));
                 }
                 word if is_space(word) => spaced = true,
                 _ => {}

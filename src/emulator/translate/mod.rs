@@ -5,13 +5,14 @@
 //!
 //! From the bottom up: `attribute` (`[[…]]`), `declarator` (types, pointers, address spaces),
 //! `block` (statements, threadgroup variables), `scope` (namespaces, classes, functions),
-//! `twins` (overloads that only address spaces tell apart), `kernel` (parameters and entries).
+//! `twins` (overloads that only address spaces tell apart), `parameter` and `kernel` (what is bound, names, entries).
 //! Not a compiler: what is wrong in ordinary C++ is left to one.
 
 mod attribute;
 mod block;
 mod declarator;
 mod kernel;
+mod parameter;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::error::{Error, Result};
 use super::tokens::{Kind, Source};
 
 pub use attribute::POSITIONS;
-pub use kernel::{Export, Parameter, Role, Space};
+pub use kernel::Export;
+pub use parameter::{Parameter, Role, Space};
 
 /// A function constant.
 #[derive(Debug, Clone)]
@@ -312,10 +314,13 @@ impl Unit {
     }
 }
 
-/// A number with one of Metal's own suffixes.
+/// A number with one of Metal's own suffixes; one without any is a float there, not a double.
 fn literal(word: &str) -> Option<Edit> {
     if word.starts_with("0x") || word.starts_with("0X") {
         return None;
+    }
+    if word.contains(['.', 'e', 'E']) && word.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Some(Edit::Replace(format!("{word}f")));
     }
     let (digits, function) = match word.strip_suffix(['h', 'H']) {
         Some(digits) => (digits, "half_literal"),

@@ -274,6 +274,11 @@ impl Unit {
             true => self.source.word(name).to_string(),
             false => String::new(),
         };
+        if self.source.word(key) == "union" && !name.is_empty() {
+            // A vector is copied in one access and so not trivially: a union that holds one
+            // needs copies of its own.
+            self.edits[body] = Edit::Replace(format!("{{ EMU_UNION({name})"));
+        }
         let close = self.source.partner(body);
         let mut inside = scope.inside(std::slice::from_ref(&name), Some(name.clone()));
         self.declarations(body + 1, close, &mut inside)?;

@@ -366,7 +366,8 @@ fn print_counts(report: &Report) {
         0 => String::new(),
         _ => format!("{:.2}", all as f64 / distinct as f64),
     };
-    for buffer in &counts.buffers {
+    let constant = |index: u32| report.is_constant(index);
+    for buffer in counts.buffers.iter().filter(|b| !constant(b.index)) {
         table.add_row([
             buffer.index.to_string(),
             buffer.name.clone(),
@@ -384,11 +385,14 @@ fn print_counts(report: &Report) {
     }
     println!("{table}");
     let all = report.read_ratio().map_or(String::new(), |ratio| {
-        format!(", {ratio:.2} × the fewest possible but for constants")
+        format!(", {ratio:.2} × the fewest possible")
     });
+    let constants = counts.buffers.iter().filter(|b| constant(b.index));
+    let constants: u64 = constants.map(|buffer| buffer.read).sum();
     println!(
-        "device: {} bytes read{all}, {} written",
-        counts.device_read, counts.device_written
+        "device: {} bytes read{all}, {} written; constants: {constants} bytes read",
+        counts.device_read.saturating_sub(constants),
+        counts.device_written
     );
     println!(
         "threadgroup: {} bytes read, {} written; {} barriers, {} SIMD operations, {} flops",
@@ -413,7 +417,11 @@ fn print_loads(report: &Report) {
     ]);
     #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
     let mean = |sum: u64, of: u64| format!("{:.1}", sum as f64 / of.max(1) as f64);
-    for load in &report.loads {
+    let device = |name: &str| {
+        let mut buffers = report.counts.buffers.iter();
+        buffers.any(|buffer| buffer.name == name && !report.is_constant(buffer.index))
+    };
+    for load in report.loads.iter().filter(|load| device(&load.buffer)) {
         let place = load.frames.first().map_or(String::new(), |frame| {
             let name = frame.file.rsplit('/').next().unwrap_or(&frame.file);
             format!("{name}:{}", frame.line)

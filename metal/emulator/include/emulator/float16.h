@@ -314,6 +314,11 @@ struct Excess {
   }
 };
 
+// Never contracted, whatever the setting: a kernel's own pragma must hold, and
+// in here it isn't seen.
+#pragma float_control(push)
+#pragma clang fp contract(off)
+
 #define EMU_SMALL_OPERATOR(op)                                              \
   template <typename A, typename B, typename F = emu::small_format_t<A, B>> \
   EMU_INLINE constexpr emu::small_result_t<A, B> operator op(A a, B b) {    \
@@ -354,6 +359,8 @@ EMU_SMALL_OPERATOR(-)
 EMU_SMALL_OPERATOR(*)
 EMU_SMALL_OPERATOR(/)
 #undef EMU_SMALL_OPERATOR
+
+#pragma float_control(pop)
 
 #define EMU_SMALL_COMPARISON(op)                                            \
   template <typename A, typename B, typename F = emu::small_format_t<A, B>> \

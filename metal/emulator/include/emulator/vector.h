@@ -111,6 +111,11 @@ struct VectorTraits<metal::packed_vec<T, N>> {
 };
 
 template <typename T>
+constexpr bool is_packed = false;
+template <typename T, int N>
+constexpr bool is_packed<metal::packed_vec<T, N>> = true;
+
+template <typename T>
 using element_t = typename VectorTraits<std::remove_cv_t<T>>::element;
 template <typename T>
 constexpr int vector_size = VectorTraits<std::remove_cv_t<T>>::size;
@@ -161,6 +166,29 @@ EMU_INLINE void store_raw(V* p, V v) {
   }
 }
 
+// Keeps the optimizer from loading the elements one by one, where accesses are
+// looked at.
+template <typename V>
+EMU_INLINE void keep_whole(V& v) {
+#ifdef EMU_CHECKED
+  if constexpr (sizeof(V) == 16) {
+#if defined(__x86_64__)
+    asm("" : "+x"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+  } else if constexpr (sizeof(V) == 8) {
+    auto bits = __builtin_bit_cast(unsigned long, v);
+    asm("" : "+r"(bits));
+    v = __builtin_bit_cast(V, bits);
+  } else if constexpr (sizeof(V) == 4) {
+    auto bits = __builtin_bit_cast(unsigned, v);
+    asm("" : "+r"(bits));
+    v = __builtin_bit_cast(V, bits);
+  }
+#endif
+}
+
 } // namespace emu
 
 namespace metal {
@@ -197,8 +225,15 @@ struct __attribute__((trivial_abi)) vec : VecStorage<T, N> {
           emu::vector_size<V> == N && std::is_same_v<emu::element_t<V>, T>,
           int> = 0>
   EMU_INLINE vec(const V& v) {
-    for (int i = 0; i < N; ++i) {
-      e[i] = emu::element_at(v, i);
+    if constexpr (emu::is_packed<V> && N != 3 && sizeof(V) <= 16) {
+      // One load, as on a GPU, though aligned like an element.
+      typedef emu_raw Packed __attribute__((aligned(alignof(T)), may_alias));
+      raw = *reinterpret_cast<const Packed*>(&v);
+      emu::keep_whole(raw);
+    } else {
+      for (int i = 0; i < N; ++i) {
+        e[i] = emu::element_at(v, i);
+      }
     }
   }
 

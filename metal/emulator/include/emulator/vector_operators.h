@@ -66,6 +66,11 @@ EMU_INLINE metal::vec<bool, N> from_mask(R mask) {
 
 namespace metal {
 
+// Never contracted, whatever the setting: a kernel's own pragma must hold, and
+// in here it isn't seen.
+#pragma float_control(push)
+#pragma clang fp contract(off)
+
 #define EMU_VECTOR_ASSIGNMENT(op)                                     \
   template <                                                          \
       typename T,                                                     \
@@ -121,6 +126,8 @@ EMU_VECTOR_ARITHMETIC(-)
 EMU_VECTOR_ARITHMETIC(*)
 EMU_VECTOR_ARITHMETIC(/)
 #undef EMU_VECTOR_ARITHMETIC
+
+#pragma float_control(pop)
 
 // Integers, and bool where its elements stay 0 and 1.
 #define EMU_VECTOR_BITS(op, bools)                                 \

@@ -10,18 +10,15 @@ use std::time::Duration;
 use mlx_fork::emulator::{Build, Emulator, Kernel, Launch, Numerics, Outcome, Settings};
 use mlx_fork::mutants::lexer::Source;
 use mlx_fork::mutants::operators::{Edit, edits};
+use object::{Object, ObjectSection};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// A kernel runs at most this long, or hangs: sound ones take milliseconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The first element that is not what it should be, and by how much in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    pub element: usize,
-    pub why: String,
-}
+pub type Describe<'a> = Box<dyn for<'k> Fn(&'k Kernel<'k>) -> Launch<'k> + Sync + 'a>;
+pub type Judge<'a> = Box<dyn Fn(&Outcome) -> Option<String> + Sync + 'a>;
 
 /// A launch whose result can be judged.
 pub struct Scenario<'a> {
@@ -35,9 +32,9 @@ pub struct Scenario<'a> {
     /// are.
     pub changed: &'static [(&'static str, &'static [&'static str])],
     /// Binds the buffers.
-    pub launch: Box<dyn for<'k> Fn(&'k Kernel<'k>) -> Launch<'k> + Sync + 'a>,
-    /// Nothing, or the first wrong element.
-    pub judge: Box<dyn Fn(&Outcome) -> Option<Wrong> + Sync + 'a>,
+    pub launch: Describe<'a>,
+    /// Nothing, or the wrong element in words.
+    pub judge: Judge<'a>,
 }
 
 /// A change of one file.
@@ -57,10 +54,12 @@ pub struct Change {
 pub enum Caught {
     /// The translator or clang refuses it.
     Refused,
+    /// The kernel's code is the same: the change is in what it has no use for.
+    Same,
     /// A fault of this kind, at this place.
     Fault(String, String),
-    /// A wrong element.
-    Element(usize, String),
+    /// A wrong element, in words.
+    Element(String),
     /// It did not.
     No,
 }
@@ -168,27 +167,55 @@ pub fn sample(changes: Vec<Change>, seed: u64) -> Vec<Change> {
     turns.collect()
 }
 
-/// Runs a scenario with the files of `tree` replaced by those in `folders`, first ones first.
-fn run(scenario: &Scenario, emulator: &Emulator) -> Result<Outcome, mlx_fork::Error> {
+/// The instructions of a library, and its tables.
+fn code(library: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(library).unwrap();
+    let file = object::File::parse(&bytes[..]).unwrap();
+    let part = |name| {
+        file.section_by_name(name)
+            .map(|s| s.data().unwrap().to_vec())
+    };
+    [".text", "__text", ".rodata", "__const"]
+        .into_iter()
+        .filter_map(part)
+        .flatten()
+        .collect()
+}
+
+/// Runs a scenario; nothing where its code is the `sound` one's.
+fn run(
+    scenario: &Scenario,
+    emulator: &Emulator,
+    sound: Option<&[u8]>,
+) -> Result<Option<(Vec<u8>, Outcome)>, mlx_fork::Error> {
     let program = emulator.read(scenario.file)?;
     let kernel = program.kernel(&scenario.kernel, Build::Checked, Numerics::default())?;
+    let code = code(&kernel.library);
+    if sound == Some(&code[..]) {
+        return Ok(None);
+    }
     let settings = Settings {
         seed: 3,
         ..Settings::default()
     };
-    (scenario.launch)(&kernel)
-        .settings(settings)
-        .limit(LIMIT)
-        .run()
+    let launch = (scenario.launch)(&kernel);
+    let outcome = launch.settings(settings).limit(LIMIT).run()?;
+    Ok(Some((code, outcome)))
 }
 
-fn caught(scenario: &Scenario, change: &Change, emulator: &dyn Fn(&Path) -> Emulator) -> Caught {
+fn caught(
+    scenario: &Scenario,
+    change: &Change,
+    emulator: &dyn Fn(&Path) -> Emulator,
+    sound: &[u8],
+) -> Caught {
     let folder = tempfile::tempdir().unwrap();
     let place: PathBuf = folder.path().join(change.file);
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::write(&place, &change.text).unwrap();
-    let outcome = match run(scenario, &emulator(folder.path())) {
-        Ok(outcome) => outcome,
+    let outcome = match run(scenario, &emulator(folder.path()), Some(sound)) {
+        Ok(Some((_, outcome))) => outcome,
+        Ok(None) => return Caught::Same,
         Err(error) if error.kind() == mlx_fork::Kind::Gate => return Caught::Refused,
         Err(error) if error.kind() == mlx_fork::Kind::Usage => return Caught::Refused,
         Err(error) => panic!("{}: {error}", change.name),
@@ -199,12 +226,12 @@ fn caught(scenario: &Scenario, change: &Change, emulator: &dyn Fn(&Path) -> Emul
         return Caught::Fault(fault.kind.clone(), short);
     }
     match (scenario.judge)(&outcome) {
-        Some(wrong) => Caught::Element(wrong.element, wrong.why),
+        Some(wrong) => Caught::Element(wrong),
         None => Caught::No,
     }
 }
 
-/// Runs `count` changes of the scenario that compile, and panics where one shows nowhere and is
+/// Runs `count` changes of the scenario that change its code, and panics where one shows nowhere and is
 /// not among `equivalent` (name and reason). Gives back the table's rows.
 pub fn prove(
     scenario: &Scenario,
@@ -213,7 +240,9 @@ pub fn prove(
     equivalent: &BTreeMap<String, String>,
 ) -> String {
     let nothing = tempfile::tempdir().unwrap();
-    let sound = run(scenario, &emulator(nothing.path())).unwrap();
+    let (code, sound) = run(scenario, &emulator(nothing.path()), None)
+        .unwrap()
+        .unwrap();
     sound.report.clean().unwrap();
     assert_eq!(
         (scenario.judge)(&sound),
@@ -227,8 +256,13 @@ pub fn prove(
     for batch in all.chunks(8) {
         let batch: Vec<_> = batch
             .par_iter()
-            .map(|change| (change.clone(), caught(scenario, change, &|p| emulator(p))))
-            .filter(|(_, caught)| *caught != Caught::Refused)
+            .map(|change| {
+                (
+                    change.clone(),
+                    caught(scenario, change, &|p| emulator(p), &code),
+                )
+            })
+            .filter(|(_, caught)| !matches!(caught, Caught::Refused | Caught::Same))
             .collect();
         proven.extend(batch);
         if proven.len() >= count {
@@ -241,7 +275,7 @@ pub fn prove(
     for (change, caught) in &proven {
         let what = match caught {
             Caught::Fault(kind, place) => format!("{kind} at {place}"),
-            Caught::Element(element, why) => format!("element {element}: {why}"),
+            Caught::Element(words) => words.clone(),
             Caught::No if equivalent.contains_key(&change.name) => {
                 format!("equivalent: {}", equivalent[&change.name])
             }
