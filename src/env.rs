@@ -92,7 +92,7 @@ pub const MLX_FORK_EMULATOR_MODE: Variable = Variable {
 /// What is random in an emulated MLX.
 pub const MLX_FORK_EMULATOR_SEED: Variable = Variable {
     name: "MLX_FORK_EMULATOR_SEED",
-    help: "seed of the order of threads and launches in an emulated MLX [1]",
+    help: "seed of the orders of threads, launches and SIMD reductions in an emulated MLX [1]",
 };
 
 /// Faults that an emulated MLX goes on with.
