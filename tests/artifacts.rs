@@ -113,7 +113,7 @@ fn what_is_no_build_is_refused_with_what_is_wrong() {
 fn promising(kernels: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let copy = ["fork.toml", "patches", "mlx_primitives"].map(|name| root.join(name));
+    let copy = ["fork.toml", "patches", "mlx_primitives", "metal"].map(|name| root.join(name));
     let copied = Command::new("cp")
         .arg("-R")
         .args(copy)
