@@ -146,6 +146,9 @@ void take(Job& job, const Line& line) {
     buffer.size = buffer.bytes.size();
     buffer.name = line.text_at(3);
     add(job, line, std::move(buffer));
+  } else if (what == "offset") {
+    auto& buffer = named(job, line);
+    buffer.offset = line.number_at(2, buffer.size);
   } else if (what == "output") {
     named(job, line).output = line.text_at(2);
   } else if (what == "threadgroup") {

@@ -22,6 +22,7 @@ struct BufferJob {
   std::string name;
   std::string bytes; // the contents, where they came with the job
   std::string output; // where the contents go after the run
+  uint64_t offset = 0; // bytes from the start to what the kernel is given
 };
 
 enum class Schedule { random, forward, reverse };

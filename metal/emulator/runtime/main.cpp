@@ -80,14 +80,16 @@ bool check_bindings(
           "nothing is bound at " + std::to_string(argument.index) +
               ", where the kernel has " + name);
     } else if (
-        region && argument.is_reference && region->size < argument.size) {
+        region && argument.is_reference &&
+        region->size - region->offset < argument.size) {
       sound = false;
       note_binding(
           report,
           argument,
           "buffer " + std::to_string(argument.index) + " has " +
-              std::to_string(region->size) + " bytes, and the kernel's " +
-              name + " has " + std::to_string(argument.size));
+              std::to_string(region->size - region->offset) +
+              " bytes, and the kernel's " + name + " has " +
+              std::to_string(argument.size));
     }
   }
   uint32_t most = kernel.max_total_threads_per_threadgroup;
@@ -170,7 +172,7 @@ int run(const char* path) {
   Launch launch{job, kernel, memory, report};
   for (uint32_t i = 0; i + 1 < Memory::slots; ++i) {
     if (auto* region = memory.buffer(i)) {
-      launch.buffers[i] = region->base;
+      launch.buffers[i] = region->base + region->offset;
       if (report.checked) {
         watch(*region);
       }

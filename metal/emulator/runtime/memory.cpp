@@ -121,6 +121,7 @@ Memory::Memory(const Job& job) : variables_(most_workers) {
     region.initialised = !buffer.path.empty() || !buffer.bytes.empty();
     region.size = buffer.size;
     region.output = buffer.output;
+    region.offset = buffer.offset;
     // The middle of the slot: what lies before it belongs to it as well.
     region.base = base_ + (uint64_t(buffer.index) << slot_shift) +
         (uint64_t(1) << (slot_shift - 1));

@@ -44,6 +44,7 @@ struct Region {
   unsigned char* base = nullptr;
   uint64_t size = 0;
   std::string output; // where a buffer's contents go
+  uint64_t offset = 0; // of what the kernel is given, in bytes
 
   // Filled in by checked builds.
   uint64_t read = 0;

@@ -145,6 +145,7 @@ CommandQueue::~CommandQueue() {
 }
 
 CommandBuffer* CommandQueue::buffer() {
+  expect_faults();
   auto* buffer = new CommandBuffer(*this);
   buffer->autorelease();
   return buffer;

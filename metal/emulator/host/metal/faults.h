@@ -13,7 +13,12 @@ namespace emu::host {
 // fails.
 void note_fault(const std::string& what);
 
-// Throws std::runtime_error with the faults noted since the last call, if any.
+// This thread encodes work: it is one of the program's, which can handle
+// exceptions. Others that wait are MLX's own, for its CPU streams.
+void expect_faults();
+
+// Throws std::runtime_error with the faults noted since the last call, if there
+// are any and this thread is one that expects them.
 void throw_faults();
 
 } // namespace emu::host

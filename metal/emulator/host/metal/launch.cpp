@@ -90,7 +90,8 @@ class File {
   std::string path_;
 };
 
-// A buffer's bytes from the binding's offset on, for the driver and from it.
+// A buffer's bytes, for the driver and from it: all of them, as a kernel may go
+// back from the binding's offset (MLX's does where a stride is negative).
 class Passed {
  public:
   Passed(
@@ -111,9 +112,9 @@ class Passed {
       return "bytes " + std::to_string(argument_.index) + " " +
           hexadecimal(binding_.bytes) + " " + field(argument_.name) + "\n";
     }
-    auto* start = binding_.buffer->contents() + binding_.offset;
-    auto size = binding_.buffer->length() - binding_.offset;
-    bool untouched = is_untouched(*binding_.buffer, binding_.offset);
+    auto* start = binding_.buffer->contents();
+    auto size = binding_.buffer->length();
+    bool untouched = is_untouched(*binding_.buffer);
     if (!untouched) {
       before_.write(start, size);
     }
@@ -123,6 +124,7 @@ class Passed {
     line += std::to_string(size) + " ";
     line += (untouched ? "-" : field(before_.path())) + " ";
     line += field(argument_.name) + "\n";
+    line += "offset " + index + " " + std::to_string(binding_.offset) + "\n";
     if (!argument_.is_const) {
       line += "output " + index + " " + field(after_.path()) + "\n";
     }
@@ -136,8 +138,8 @@ class Passed {
       return;
     }
     auto after = after_.read();
-    auto* target = binding_.buffer->contents() + binding_.offset;
-    auto size = binding_.buffer->length() - binding_.offset;
+    auto* target = binding_.buffer->contents();
+    auto size = binding_.buffer->length();
     if (after.size() != size) {
       throw std::runtime_error(
           "the driver left " + after_.path() + " incomplete");

@@ -59,11 +59,11 @@ Buffer::~Buffer() {
   }
 }
 
-bool is_untouched(const Buffer& buffer, uint64_t offset) {
+bool is_untouched(const Buffer& buffer) {
   uint64_t value = Buffer::poison;
   auto* expected = reinterpret_cast<const std::byte*>(&value);
   auto* memory = buffer.contents();
-  for (uint64_t i = offset; i < buffer.length(); ++i) {
+  for (uint64_t i = 0; i < buffer.length(); ++i) {
     if (memory[i] != expected[i % sizeof(value)]) {
       return false;
     }

@@ -56,9 +56,8 @@ class Buffer : public Object {
   mutable std::atomic<int64_t> users_{0};
 };
 
-// True where nothing has been written to these bytes of a buffer: they are all
-// poison still.
-bool is_untouched(const Buffer& buffer, uint64_t offset);
+// True where nothing has been written to a buffer: it is all poison still.
+bool is_untouched(const Buffer& buffer);
 
 class HeapDescriptor : public Object {
  public:
