@@ -9,5 +9,6 @@ mod faults;
 mod host;
 mod parity;
 mod primitive;
+mod rules;
 mod stock;
 mod traffic;
