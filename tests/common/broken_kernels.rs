@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mlx_fork::emulator::{Build, Emulator, Kernel, Launch, Numerics, Outcome, Settings};
@@ -167,7 +167,7 @@ pub fn sample(changes: Vec<Change>, seed: u64) -> Vec<Change> {
     turns.collect()
 }
 
-/// The instructions of a library, and its tables.
+/// The instructions of a library.
 fn code(library: &Path) -> Vec<u8> {
     let bytes = std::fs::read(library).unwrap();
     let file = object::File::parse(&bytes[..]).unwrap();
@@ -175,11 +175,22 @@ fn code(library: &Path) -> Vec<u8> {
         file.section_by_name(name)
             .map(|s| s.data().unwrap().to_vec())
     };
-    [".text", "__text", ".rodata", "__const"]
-        .into_iter()
-        .filter_map(part)
-        .flatten()
-        .collect()
+    [".text", "__text"].into_iter().find_map(part).unwrap()
+}
+
+/// A folder with the scenario's files, one of them as changed. Its name is as long as that of any
+/// other: the code has the files' names in it, and must not differ by them.
+fn folder(scenario: &Scenario, tree: &Path, change: Option<&Change>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, _) in scenario.changed {
+        let place = folder.path().join(file);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        match change.filter(|change| change.file == *file) {
+            Some(change) => std::fs::write(&place, &change.text).unwrap(),
+            None => std::fs::write(&place, std::fs::read(tree.join(file)).unwrap()).unwrap(),
+        }
+    }
+    folder
 }
 
 /// Runs a scenario; nothing where its code is the `sound` one's.
@@ -206,13 +217,10 @@ fn run(
 fn caught(
     scenario: &Scenario,
     change: &Change,
-    emulator: &dyn Fn(&Path) -> Emulator,
+    (tree, emulator): (&Path, &dyn Fn(&Path) -> Emulator),
     sound: &[u8],
 ) -> Caught {
-    let folder = tempfile::tempdir().unwrap();
-    let place: PathBuf = folder.path().join(change.file);
-    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-    std::fs::write(&place, &change.text).unwrap();
+    let folder = folder(scenario, tree, Some(change));
     let outcome = match run(scenario, &emulator(folder.path()), Some(sound)) {
         Ok(Some((_, outcome))) => outcome,
         Ok(None) => return Caught::Same,
@@ -239,8 +247,8 @@ pub fn prove(
     (count, seed): (usize, u64),
     equivalent: &BTreeMap<String, String>,
 ) -> String {
-    let nothing = tempfile::tempdir().unwrap();
-    let (code, sound) = run(scenario, &emulator(nothing.path()), None)
+    let unchanged = folder(scenario, tree, None);
+    let (code, sound) = run(scenario, &emulator(unchanged.path()), None)
         .unwrap()
         .unwrap();
     sound.report.clean().unwrap();
@@ -259,7 +267,7 @@ pub fn prove(
             .map(|change| {
                 (
                     change.clone(),
-                    caught(scenario, change, &|p| emulator(p), &code),
+                    caught(scenario, change, (tree, &|p| emulator(p)), &code),
                 )
             })
             .filter(|(_, caught)| !matches!(caught, Caught::Refused | Caught::Same))
