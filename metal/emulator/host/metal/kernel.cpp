@@ -13,6 +13,9 @@
 namespace emu::host {
 namespace {
 
+// No kernel takes the tool as long.
+constexpr int tool_seconds = 1800;
+
 // What the tool prints where a library has no such kernel.
 constexpr const char* no_such_kernel = "absent\n";
 
@@ -124,7 +127,10 @@ std::vector<std::string> command(const char* what) {
 Kernel compile(const std::string& library, const std::string& name) {
   auto words = command("compile");
   words.insert(words.end(), {library, name});
-  auto ended = run_program(words);
+  auto ended = run_program(words, tool_seconds);
+  if (ended.late) {
+    throw std::runtime_error(tool() + " didn't compile " + name + " in time");
+  }
   if (ended.status != 0) {
     throw std::runtime_error(ended.errors);
   }
@@ -137,7 +143,7 @@ Kernel compile(const std::string& library, const std::string& name) {
 std::string explain(const std::string& report, const Kernel& kernel) {
   auto words = command("explain");
   words.insert(words.end(), {kernel.source, kernel.name, report});
-  auto ended = run_program(words);
+  auto ended = run_program(words, tool_seconds);
   return ended.status == 0 ? ended.output : ended.errors;
 }
 

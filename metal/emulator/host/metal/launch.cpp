@@ -29,6 +29,9 @@ namespace {
 constexpr uint64_t unbound_size = 4096;
 const Binding unbound{};
 
+// A launch that takes longer waits for something that doesn't come.
+constexpr int launch_seconds = 600;
+
 std::string show(const Size& size) {
   return std::to_string(size.width) + " x " + std::to_string(size.height) +
       " x " + std::to_string(size.depth);
@@ -322,7 +325,11 @@ std::string run(const Launch& launch) {
     text += passed.back()->job();
   }
   job.write(text.data(), text.size());
-  auto ended = run_program({kernel.driver, job.path()});
+  auto ended = run_program({kernel.driver, job.path()}, launch_seconds);
+  if (ended.late) {
+    return describe(launch) + ": deadlock: it did not end in " +
+        std::to_string(launch_seconds) + " s";
+  }
   // A crash leaves a report, too, unless it was the driver's own.
   auto said = report.read();
   if (said.empty()) {

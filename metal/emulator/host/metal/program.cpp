@@ -3,6 +3,8 @@
 #include "metal/program.h"
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstring>
 #include <stdexcept>
 
@@ -39,14 +41,28 @@ struct Pipe {
   }
 };
 
-void read_all(Pipe& output, std::string& out, Pipe& errors, std::string& err) {
+// False where the time is over first.
+bool read_all(
+    Pipe& output,
+    std::string& out,
+    Pipe& errors,
+    std::string& err,
+    int seconds) {
+  using Clock = std::chrono::steady_clock;
+  auto end = Clock::now() + std::chrono::seconds(seconds);
   struct pollfd streams[2] = {
       {output.ends[0], POLLIN, 0}, {errors.ends[0], POLLIN, 0}};
   std::string* texts[2] = {&out, &err};
   int open = 2;
   while (open > 0) {
-    if (poll(streams, 2, -1) < 0 && errno != EINTR) {
-      return;
+    auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) {
+      return false;
+    }
+    if (poll(streams, 2, static_cast<int>(left.count())) < 0 &&
+        errno != EINTR) {
+      return true;
     }
     for (int i = 0; i < 2; ++i) {
       if (streams[i].fd < 0 || streams[i].revents == 0) {
@@ -62,11 +78,12 @@ void read_all(Pipe& output, std::string& out, Pipe& errors, std::string& err) {
       }
     }
   }
+  return true;
 }
 
 } // namespace
 
-Ended run_program(const std::vector<std::string>& words) {
+Ended run_program(const std::vector<std::string>& words, int seconds) {
   Pipe output, errors;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -88,7 +105,10 @@ Ended run_program(const std::vector<std::string>& words) {
   output.close_writing();
   errors.close_writing();
   Ended ended;
-  read_all(output, ended.output, errors, ended.errors);
+  ended.late = !read_all(output, ended.output, errors, ended.errors, seconds);
+  if (ended.late) {
+    kill(child, SIGKILL);
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
