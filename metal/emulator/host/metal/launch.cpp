@@ -117,15 +117,18 @@ class Passed {
     }
     auto* start = binding_.buffer->contents();
     auto size = binding_.buffer->length();
-    bool untouched = is_untouched(*binding_.buffer);
-    if (!untouched) {
-      before_.write(start, size);
+    std::string contents = "-";
+    if (!is_untouched(*binding_.buffer)) {
+      auto shared = argument_.is_const ? binding_.buffer->path() : "";
+      if (shared.empty()) {
+        before_.write(start, size);
+      }
+      contents = field(shared.empty() ? before_.path() : shared);
     }
     auto index = std::to_string(argument_.index);
     std::string line = "buffer " + index;
     line += argument_.is_const ? " read " : " read_write ";
-    line += std::to_string(size) + " ";
-    line += (untouched ? "-" : field(before_.path())) + " ";
+    line += std::to_string(size) + " " + contents + " ";
     line += field(argument_.name) + "\n";
     line += "offset " + index + " " + std::to_string(binding_.offset) + "\n";
     if (!argument_.is_const) {

@@ -2,10 +2,14 @@
 
 #include "metal/resource.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace emu::host {
 namespace {
@@ -21,18 +25,54 @@ uint64_t size_of(Object* allocation) {
   return heap ? heap->size() : 0;
 }
 
+// From here on a mapped file is worth its descriptor.
+constexpr uint64_t large = 1 << 20;
+
+// A file in memory, mapped; null where the system gives none.
+void* map_file(uint64_t size, int& file) {
+  file = memfd_create("mlx-emulated", MFD_CLOEXEC);
+  if (file < 0) {
+    return nullptr;
+  }
+  void* memory = MAP_FAILED;
+  if (ftruncate(file, static_cast<off_t>(size)) == 0) {
+    memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  }
+  if (memory == MAP_FAILED) {
+    close(file);
+    file = -1;
+    return nullptr;
+  }
+  return memory;
+}
+
 } // namespace
 
 Buffer::Buffer(uint64_t length, Heap* heap)
     : Object(class_object()), length_(length), heap_(heap), is_ours_(true) {
-  auto whole = (length + alignment - 1) / alignment * alignment;
-  memory_ = static_cast<std::byte*>(aligned_alloc(alignment, whole));
-  if (!memory_) {
+  allocate();
+  for (uint64_t i = 0; i < length; i += sizeof(poison)) {
+    memcpy(memory_ + i, &poison, std::min(sizeof(poison), length - i));
+  }
+}
+
+void Buffer::allocate() {
+  void* memory = length_ >= large ? map_file(length_, file_) : nullptr;
+  if (!memory) {
+    auto whole = (length_ + alignment - 1) / alignment * alignment;
+    memory = aligned_alloc(alignment, whole);
+  }
+  if (!memory) {
     throw std::bad_alloc();
   }
-  for (uint64_t i = 0; i < whole; i += sizeof(poison)) {
-    memcpy(memory_ + i, &poison, sizeof(poison));
+  memory_ = static_cast<std::byte*>(memory);
+}
+
+std::string Buffer::path() const {
+  if (file_ < 0) {
+    return {};
   }
+  return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(file_);
 }
 
 Buffer::Buffer(void* memory, uint64_t length)
@@ -54,7 +94,10 @@ Buffer::~Buffer() {
   if (heap_) {
     heap_->give_back(length_);
   }
-  if (is_ours_) {
+  if (file_ >= 0) {
+    munmap(memory_, length_);
+    close(file_);
+  } else if (is_ours_) {
     free(memory_);
   }
 }

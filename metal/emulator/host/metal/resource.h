@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "foundation/array.h"
@@ -34,6 +35,10 @@ class Buffer : public Object {
   Heap* heap() const {
     return heap_;
   }
+  // A path at which other processes find the memory; empty where there is none.
+  // Large buffers have one, so that launches need no copy of what they only
+  // read.
+  std::string path() const;
 
   // A launch that is not over uses it: to free it now is a fault.
   void use() const {
@@ -49,10 +54,13 @@ class Buffer : public Object {
   static const Class& class_object();
 
  private:
-  std::byte* memory_;
+  void allocate();
+
+  std::byte* memory_ = nullptr;
   uint64_t length_; // bytes
   Heap* heap_;
   bool is_ours_;
+  int file_ = -1; // what large memory is a mapping of
   mutable std::atomic<int64_t> users_{0};
 };
 
