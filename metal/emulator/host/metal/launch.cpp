@@ -266,8 +266,8 @@ std::string check(const Launch& launch) {
   auto wrong = [&](const std::string& why) {
     return describe(launch) + ": " + why;
   };
-  if (launch.group.count() == 0 || launch.grid.count() == 0) {
-    return wrong("the launch is empty");
+  if (launch.group.count() == 0) {
+    return wrong("the threadgroup is empty");
   }
   if (launch.group.count() > most_threads) {
     return wrong(
@@ -311,6 +311,10 @@ std::string check(const Launch& launch) {
 }
 
 std::string run(const Launch& launch) {
+  // MLX launches grids of no threads where an array is empty; they do nothing.
+  if (launch.grid.count() == 0) {
+    return {};
+  }
   static std::atomic<uint64_t> count{0};
   auto stem = scratch() + "/" + std::to_string(++count);
   const auto& kernel = launch.pipeline->kernel();
