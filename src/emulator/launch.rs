@@ -110,6 +110,7 @@ pub struct Launch<'k> {
     group: [u32; 3],
     settings: Settings,
     coalescing: u32,
+    forgiving: bool,
     limit: Duration,
 }
 
@@ -145,6 +146,7 @@ impl<'k> Launch<'k> {
             group: [1, 1, 1],
             settings: Settings::default(),
             coalescing: 0,
+            forgiving: false,
             limit: Duration::from_secs(300),
         }
     }
@@ -246,6 +248,15 @@ impl<'k> Launch<'k> {
     #[must_use]
     pub fn coalescing(mut self, simdgroups: u32) -> Self {
         self.coalescing = simdgroups;
+        self
+    }
+
+    /// Takes as no fault what GPUs forgive and kernels of MLX's do: threads that returned are
+    /// inactive in SIMD functions, what a function constant leaves out reads as zero, and some
+    /// threads may skip a barrier that orders no memory.
+    #[must_use]
+    pub fn forgiving(mut self, forgiving: bool) -> Self {
+        self.forgiving = forgiving;
         self
     }
 
@@ -370,6 +381,7 @@ impl<'k> Launch<'k> {
         job.line(&["schedule", settings.schedule.name()]);
         job.line(&["reduction", &(settings.reduction as u32).to_string()]);
         job.line(&["flush", ["0", "1"][usize::from(settings.flush)]]);
+        job.line(&["forgiving", ["0", "1"][usize::from(self.forgiving)]]);
         job.line(&["workers", &settings.workers.to_string()]);
         if self.coalescing > 0 {
             job.line(&["coalescing", &self.coalescing.to_string()]);

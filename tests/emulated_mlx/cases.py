@@ -44,6 +44,18 @@ class Cases(unittest.TestCase):
         indices = mx.array([4, 0, 4])
         self.same(lambda: x[indices])
 
+    def test_products_of_matrices(self):
+        x = numbers(35, 70)
+        y = numbers(70, 33)
+        self.same(lambda: x @ y, 1e-5)
+        self.same(lambda: x.T @ y.T[:, :35].T, 1e-5)
+
+    def test_products_with_vectors_that_fill_no_threadgroup(self):
+        x = numbers(1, 70)
+        y = numbers(70, 36)
+        self.same(lambda: x @ y, 1e-5)
+        self.same(lambda: y.T @ x[0], 1e-5)
+
     def test_rows_by_threadgroups(self):
         x = numbers(4, 200)
         self.same(lambda: mx.softmax(x, axis=-1))

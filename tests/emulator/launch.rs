@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use mlx_fork::Kind;
-use mlx_fork::emulator::{Build, Data, Emulator, Kernel, Launch, Numerics, Outcome, Program, Text};
+use mlx_fork::emulator::{
+    Build, Data, Emulator, Kernel, Launch, Numerics, Outcome, Program, Schedule, Settings, Text,
+};
 
 use super::{emulator, layout};
 
@@ -47,6 +49,21 @@ kernel void places(device uint* out [[buffer(0)]],
   at[5] = simds * 100 + width;
   at[6] = quad;
   at[7] = size.x * 100 + size.y;
+}
+constant bool has_scale [[function_constant(5)]];
+kernel void sums_what_is_left(device float* out [[buffer(0)]],
+                              constant float& first [[buffer(1), function_constant(has_scale)]],
+                              constant float* scale [[buffer(2), function_constant(has_scale)]],
+                              uint i [[thread_position_in_grid]]) {
+  out[i] = -1;
+  if (i >= 20) {
+    return;
+  }
+  simdgroup_barrier(mem_flags::mem_none);
+  if (i < 7) {
+    threadgroup_barrier(mem_flags::mem_none);
+  }
+  out[i] = simd_sum(i) + simd_shuffle_down(i, 1) + first + scale[1];
 }
 ";
 
@@ -276,4 +293,36 @@ fn sources_that_are_not_there_or_lack_a_header_are_named() {
     let error = emulator().read(source).unwrap_err();
     assert!(error.what().contains("lacks.metal:2"), "{error}");
     assert!(error.what().contains("no_such_header.h"), "{error}");
+}
+
+#[test]
+fn what_gpus_forgive_is_a_fault_unless_it_is_forgiven() {
+    let program = program();
+    let kernel = kernel(&program, "sums_what_is_left", Build::Checked);
+    for settings in [Schedule::Random, Schedule::Forward, Schedule::Reverse].map(by) {
+        let launch = Launch::new(&kernel)
+            .output(0, "out", 128)
+            .constant(5, [false])
+            .threadgroups([1, 1, 1])
+            .group([32, 1, 1])
+            .settings(settings);
+        let strict = launch.clone().run().unwrap();
+        assert_eq!(strict.report.faults[0].kind, "simd_divergence");
+        let outcome = launch.forgiving(true).run().unwrap();
+        assert!(outcome.report.faults.is_empty(), "{:?}", outcome.report);
+        let out = outcome.values::<f32>(0);
+        for (i, value) in (0u16..).zip(&out[..19]) {
+            assert_eq!(*value, 190.0 + f32::from(i) + 1.0);
+        }
+        // The neighbour of the last one has returned: no number that anybody would expect.
+        assert_ne!(out[19], 190.0 + 19.0 + 20.0);
+        assert_eq!(out[20..], [-1.0; 12]);
+    }
+}
+
+fn by(schedule: Schedule) -> Settings {
+    Settings {
+        schedule,
+        ..Settings::default()
+    }
 }

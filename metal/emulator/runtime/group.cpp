@@ -64,6 +64,10 @@ void Worker::run() {
     begin_group(uint64_t(group));
     while (done_ < threads_ && !launch_.over) {
       int next = pick();
+      if (next < 0 && is_barrier_forgiven()) {
+        finish_barrier();
+        continue;
+      }
       if (next < 0) {
         diagnose();
         break;
@@ -97,6 +101,7 @@ void Worker::begin_group(uint64_t index) {
   for (uint32_t i = 0; i < simds; ++i) {
     auto& simd = simd_[i];
     simd.size = threads_ - i * 32 < 32 ? threads_ - i * 32 : 32;
+    simd.expected = ~uint32_t(0) >> (32 - simd.size);
     simd.arrived = simd.at_barrier = 0;
     simd.device_epoch = simd.threadgroup_epoch = 0;
   }
@@ -138,6 +143,7 @@ void Worker::begin_group(uint64_t index) {
     thread.dispatch_quadgroups_per_threadgroup = (product(job.group) + 3) / 4;
     thread.buffers = launch_.buffers;
     thread.threadgroup_arguments = threadgroup_arguments_;
+    thread.reads_absent = job.forgiving;
     fiber.stack = stacks_.enter(i, fiber_main);
     fiber.state = State::ready;
     wake(i);
@@ -164,6 +170,9 @@ void Worker::fiber_main() {
   self->launch_.kernel.entry(fiber.thread);
   fiber.state = State::done;
   ++self->done_;
+  if (self->launch_.job.forgiving) {
+    self->leave_simd_group();
+  }
   void* finished;
   int next = self->done_ < self->threads_ ? self->pick() : -1;
   if (next >= 0) {
@@ -252,38 +261,37 @@ SimdTable& Worker::exchange(
     uint32_t size,
     void (*finish)(SimdTable&)) {
   const uint32_t lane = running_ % 32;
-  const uint32_t first = running_ - lane;
   auto& simd = simd_[running_ / 32];
   auto& table = simd.tables[simd.turn];
   if (simd.arrived == 0) {
     simd.op = op;
     simd.site = site;
-    table.active = 0;
+    simd.finish = finish;
   } else {
     expect_same(simd, op, site);
   }
   memcpy(table.lane[lane], value, size);
-  table.active |= uint32_t(1) << lane;
-  if (++simd.arrived < simd.size) {
+  simd.arrived |= uint32_t(1) << lane;
+  if (simd.arrived != simd.expected) {
     wait(State::simd, op, site);
-    return table;
-  }
-  if (finish) {
-    finish(table);
-  }
-  ++simd_operations;
-  simd.arrived = 0;
-  simd.turn ^= 1;
-  for (uint32_t i = 0; i < simd.size; ++i) {
-    if (i != lane) {
-      wake(first + i);
-    }
+  } else {
+    finish_exchange(simd);
   }
   return table;
 }
 
+void Worker::finish_exchange(SimdGroup& simd) {
+  auto& table = simd.tables[simd.turn];
+  table.active = simd.arrived;
+  if (simd.finish) {
+    simd.finish(table);
+  }
+  ++simd_operations;
+  simd.turn ^= 1;
+  wake_lanes(std::exchange(simd.arrived, 0));
+}
+
 void Worker::simd_barrier(uint32_t flags, Site site) {
-  const uint32_t lane = running_ % 32;
   auto& simd = simd_[running_ / 32];
   if (simd.at_barrier == 0) {
     simd.op = "simdgroup_barrier";
@@ -292,16 +300,39 @@ void Worker::simd_barrier(uint32_t flags, Site site) {
   } else {
     expect_same(simd, "simdgroup_barrier", site);
   }
-  if (++simd.at_barrier < simd.size) {
+  simd.at_barrier |= uint32_t(1) << running_ % 32;
+  if (simd.at_barrier != simd.expected) {
     wait(State::simd_barrier, "simdgroup_barrier", site);
-    return;
+  } else {
+    finish_simd_barrier(simd);
   }
-  simd.at_barrier = 0;
+}
+
+void Worker::finish_simd_barrier(SimdGroup& simd) {
   simd.device_epoch += simd.flags & 1;
   simd.threadgroup_epoch += simd.flags >> 1 & 1;
-  for (uint32_t i = 0; i < simd.size; ++i) {
-    if (i != lane) {
-      wake(running_ - lane + i);
+  wake_lanes(std::exchange(simd.at_barrier, 0));
+}
+
+// The running thread has returned: the rest of its SIMD group waits for it no
+// longer.
+void Worker::leave_simd_group() {
+  auto& simd = simd_[running_ / 32];
+  simd.expected &= ~(uint32_t(1) << running_ % 32);
+  if (simd.arrived != 0 && simd.arrived == simd.expected) {
+    finish_exchange(simd);
+  }
+  if (simd.at_barrier != 0 && simd.at_barrier == simd.expected) {
+    finish_simd_barrier(simd);
+  }
+}
+
+// Lets lanes of the running thread's SIMD group go on.
+void Worker::wake_lanes(uint32_t lanes) {
+  for (; lanes != 0; lanes &= lanes - 1) {
+    auto lane = uint32_t(__builtin_ctz(lanes));
+    if (lane != running_ % 32) {
+      wake(running_ / 32 * 32 + lane);
     }
   }
 }
@@ -309,6 +340,7 @@ void Worker::simd_barrier(uint32_t flags, Site site) {
 void Worker::barrier(uint32_t flags, Site site) {
   if (at_barrier_ == 0) {
     barrier_site_ = site;
+    barrier_flags_ = flags;
   } else if (!same(barrier_site_, site)) {
     auto fault = fault_here(
         "barrier_divergence",
@@ -319,16 +351,29 @@ void Worker::barrier(uint32_t flags, Site site) {
     fault.line = site.line;
     stop(std::move(fault));
   }
+  fibers_[running_].state = State::barrier;
   if (++at_barrier_ < threads_) {
     wait(State::barrier, "threadgroup_barrier", site);
-    return;
+  } else {
+    finish_barrier();
+    ready_[running_ / 64] &= ~(uint64_t(1) << running_ % 64);
   }
+}
+
+// On a GPU it is SIMD groups that come to a barrier: lanes on another way wait
+// for theirs, and nobody notices.
+bool Worker::is_barrier_forgiven() const {
+  return launch_.job.forgiving && at_barrier_ > 0 && barrier_flags_ == 0;
+}
+
+// Lets all go on that came to the threadgroup's barrier.
+void Worker::finish_barrier() {
   at_barrier_ = 0;
   ++barriers;
-  device_epoch_ += flags & 1;
-  threadgroup_epoch_ += flags >> 1 & 1;
+  device_epoch_ += barrier_flags_ & 1;
+  threadgroup_epoch_ += barrier_flags_ >> 1 & 1;
   for (uint32_t i = 0; i < threads_; ++i) {
-    if (i != running_) {
+    if (fibers_[i].state == State::barrier) {
       wake(i);
     }
   }

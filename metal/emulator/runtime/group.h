@@ -30,9 +30,13 @@ struct SimdGroup {
   SimdTable tables[2];
   uint32_t turn = 0; // the table of the operation that is under way
   uint32_t size = 0; // threads
+  // A bit a lane: those that an operation waits for, those that came to a
+  // function, those that came to a barrier.
+  uint32_t expected = 0;
   uint32_t arrived = 0;
   uint32_t at_barrier = 0;
   uint32_t flags = 0;
+  void (*finish)(SimdTable&) = nullptr;
   const char* op = nullptr;
   Site site{nullptr, 0};
   // How many barriers of this SIMD group ordered device, threadgroup memory.
@@ -121,6 +125,12 @@ class Worker {
   void begin_group(uint64_t index);
   void end_group();
   void wait(State state, const char* op, Site site);
+  void leave_simd_group();
+  bool is_barrier_forgiven() const;
+  void finish_barrier();
+  void finish_exchange(SimdGroup& simd);
+  void finish_simd_barrier(SimdGroup& simd);
+  void wake_lanes(uint32_t lanes);
   int pick();
   void wake(uint32_t index);
   void diagnose();
@@ -143,6 +153,7 @@ class Worker {
   uint32_t running_ = 0;
   uint32_t done_ = 0;
   uint32_t at_barrier_ = 0;
+  uint32_t barrier_flags_ = 0;
   Site barrier_site_{nullptr, 0};
   uint32_t device_epoch_ = 0;
   uint32_t threadgroup_epoch_ = 0;

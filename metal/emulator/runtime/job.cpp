@@ -176,6 +176,8 @@ void take(Job& job, const Line& line) {
     job.reduction = Reduction(line.number_at(1, 3));
   } else if (what == "flush") {
     job.flush = line.number_at(1, 1) == 1;
+  } else if (what == "forgiving") {
+    job.forgiving = line.number_at(1, 1) == 1;
   } else if (what == "workers") {
     job.workers = uint32_t(line.number_at(1, 1024));
   } else if (what == "coalescing") {

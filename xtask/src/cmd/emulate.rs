@@ -66,6 +66,10 @@ pub struct Emulate {
     /// How many runs a check has; 20 at the least
     #[arg(long, value_name = "N", requires = "check")]
     seeds: Option<usize>,
+    /// Take as no fault what GPUs forgive: SIMD functions after some threads returned, a skipped
+    /// barrier without memory flags, a parameter read that a function constant leaves out
+    #[arg(long)]
+    forgiving: bool,
     /// Run it for speed, on all cores; no access is looked at
     #[arg(long)]
     plain: bool,
@@ -224,7 +228,9 @@ impl Emulate {
             (None, Some(grid)) => launch.threads(spec::size(grid)?),
             (None, None) => launch.threadgroups([1, 1, 1]),
         };
-        Ok(launch.coalescing(self.coalescing.unwrap_or(0)))
+        Ok(launch
+            .forgiving(self.forgiving)
+            .coalescing(self.coalescing.unwrap_or(0)))
     }
 
     fn run_once(&self, program: &Program<'_>, name: &str) -> Result<ExitCode> {

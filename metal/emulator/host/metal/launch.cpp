@@ -191,6 +191,7 @@ std::string settings(const Launch& launch, const std::string& report) {
   job += "seed " + std::to_string(seed()) + "\n";
   // The driver has four orders of SIMD reductions; the first one's seed is 1.
   job += "reduction " + std::to_string((seed() + 3) % 4) + "\n";
+  job += "forgiving 1\n";
   job += "report " + field(report) + "\n";
   return job;
 }

@@ -44,6 +44,7 @@ struct Thread {
   uint32_t dispatch_quadgroups_per_threadgroup;
   void* const* buffers; // by index, null where nothing is bound
   void* const* threadgroup_arguments; // by index
+  bool reads_absent; // what a function constant leaves out reads as zero
 };
 
 enum class Kind : uint32_t { buffer, threadgroup };
@@ -97,15 +98,18 @@ P buffer(const Thread& thread, uint32_t index) {
   return bind<P>(thread.buffers[index]);
 }
 
+// What a function constant leaves out. It can't be written.
+alignas(64) inline constexpr unsigned char absent[4096] = {};
+
 // Of a buffer that is there when a function constant says so. A reference
 // to nothing is never read where the constant is false.
 template <typename P>
 P buffer_if(const Thread& thread, uint32_t index, bool there) {
-  alignas(64) static unsigned char nothing[4096];
-  return bind<P>(
-      there                        ? thread.buffers[index]
-          : std::is_reference_v<P> ? nothing
-                                   : nullptr);
+  if (there) {
+    return buffer<P>(thread, index);
+  }
+  bool readable = std::is_reference_v<P> || thread.reads_absent;
+  return bind<P>(readable ? const_cast<unsigned char*>(absent) : nullptr);
 }
 
 template <typename P>
