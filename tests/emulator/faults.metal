@@ -157,6 +157,27 @@ using namespace metal;
   out[i] = a[0];
 }
 
+[[kernel]] void clears_plainly_what_others_add_to(ARGUMENTS) {
+  if (i == 0) {
+    *(device uint *)counter = 0; // fault: race
+  }
+  atomic_fetch_add_explicit(counter, 1u, memory_order_relaxed); // fault: race
+  out[i] = x[i];
+}
+
+[[kernel]] void reads_plainly_what_others_add_to(ARGUMENTS) {
+  out[i] = x[i];
+  if (t == 0) {
+    atomic_fetch_add_explicit(counter, 1u, memory_order_relaxed); // fault: race
+    out[i] = *(device uint *)counter; // fault: race
+  }
+}
+
+[[kernel]] void loads_atomically_what_nobody_writes(ARGUMENTS) {
+  const device atomic_uint *first = (const device atomic_uint *)x;
+  out[i] = atomic_load_explicit(first, memory_order_relaxed) + x[0];
+}
+
 // ---- divergence
 
 [[kernel]] void returns_before_a_barrier(ARGUMENTS) {

@@ -2,19 +2,19 @@
 
 #include "access.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
 #include "coalescing.h"
 #include "group.h"
 #include "library.h"
-#include "shadow.h"
 
 namespace emu {
 namespace {
 
-uint64_t threadgroup_read = 0;
-uint64_t threadgroup_written = 0;
+std::atomic<uint64_t> threadgroup_read{0};
+std::atomic<uint64_t> threadgroup_written{0};
 
 std::string bytes(uint64_t count) {
   return count == 1 ? "1 byte" : std::to_string(count) + " bytes";
@@ -56,15 +56,13 @@ void check_order(
     const void* pc) {
   const auto& simd = worker.simd_group();
   Moment now{
-      worker.group_index(),
+      uint32_t(worker.group_index()),
       worker.thread_index(),
       region.threadgroup ? worker.threadgroup_epoch() : worker.device_epoch(),
       region.threadgroup ? simd.threadgroup_epoch : simd.device_epoch,
-      library_offset(pc),
-      access == Access::atomic || access == Access::atomic_store};
+      library_offset(pc)};
   for (uint32_t i = 0; i < size; ++i) {
-    auto conflict = access == Access::read ? region.shadow->read(at + i, now)
-                                           : region.shadow->write(at + i, now);
+    auto conflict = region.shadow->access(at + i, access, now);
     if (!conflict.found) {
       continue;
     }
@@ -73,10 +71,9 @@ void check_order(
     auto fault = fault_at(
         worker,
         "race",
-        std::string(access == Access::read ? "reads" : "writes") + " " +
-            bytes(size) + " of " + describe(region) + " at " +
-            std::to_string(at) + ", which thread " +
-            std::to_string(other.thread) +
+        std::string(writes(access) ? "writes " : "reads ") + bytes(size) +
+            " of " + describe(region) + " at " + std::to_string(at) +
+            ", which thread " + std::to_string(other.thread) +
             (other_group ? " of threadgroup " + std::to_string(other.group)
                          : "") +
             (conflict.other_wrote ? " wrote" : " read") +
@@ -88,8 +85,7 @@ void check_order(
     note(worker, std::move(fault));
     // The other bytes of the access would tell the same.
     for (++i; i < size; ++i) {
-      access == Access::read ? region.shadow->read(at + i, now)
-                             : region.shadow->write(at + i, now);
+      region.shadow->access(at + i, access, now);
     }
   }
 }
@@ -136,7 +132,8 @@ void on_access(
     return; // a thread's own memory, or a table of constants
   }
   const int64_t at = static_cast<const unsigned char*>(address) - region->base;
-  const bool write = access != Access::read;
+  const bool read = reads(access);
+  const bool write = writes(access);
   check_bounds(*worker, *region, at, size, write, pc);
   if (reinterpret_cast<uintptr_t>(address) % alignment != 0) {
     note(
@@ -162,7 +159,6 @@ void on_access(
         at,
         pc));
   }
-  const bool read = access == Access::read || access == Access::atomic;
   if (read && !region->initialised) {
     auto unset = region->written.first_unset(uint64_t(at), size);
     if (unset < size) {
@@ -190,9 +186,7 @@ void on_access(
   }
   if (write) {
     region->wrote += size;
-    if (region->writable) {
-      region->distinct_written += region->written.set(uint64_t(at), size);
-    }
+    region->distinct_written += region->written.set(uint64_t(at), size);
   }
   if (!region->threadgroup) {
     log_access(*worker, *region, uint64_t(at), size, write, pc);
@@ -203,8 +197,10 @@ void watch(Region& region) {
   if (!region.threadgroup) {
     region.seen.reset(region.size);
   }
-  if (region.writable) {
+  if (region.writable || !region.initialised) {
     region.written.reset(region.size);
+  }
+  if (region.writable) {
     region.shadow = new Shadow(region.size, region.threadgroup);
   }
 }

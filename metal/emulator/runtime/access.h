@@ -8,10 +8,9 @@
 #include <cstdint>
 
 #include "memory.h"
+#include "shadow.h"
 
 namespace emu {
-
-enum class Access : uint8_t { read, write, atomic, atomic_store };
 
 // An access of the running thread from the instruction at `pc`. `alignment` is
 // what the type asks of the address.

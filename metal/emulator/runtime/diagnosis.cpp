@@ -22,9 +22,14 @@ Fault Worker::fault_here(std::string kind, std::string message) const {
   return fault;
 }
 
+void Worker::end_launch() {
+  launch_.over = true;
+  launch_.report.complete = false;
+}
+
 void Worker::stop(Fault fault) {
   launch_.report.note(std::move(fault));
-  launch_.over = true;
+  end_launch();
   void* abandoned;
   emu_switch_stack(&abandoned, main_stack_);
   __builtin_unreachable();
@@ -102,7 +107,7 @@ void Worker::diagnose() {
   fault.file = fiber.site.file;
   fault.line = fiber.site.line;
   launch_.report.note(std::move(fault));
-  launch_.over = true;
+  end_launch();
 }
 
 } // namespace emu

@@ -5,7 +5,8 @@
 #include <sys/mman.h>
 
 #include <cstdint>
-#include <cstdlib>
+
+#include "job.h"
 
 namespace emu {
 namespace {
@@ -84,11 +85,13 @@ Stacks::Stacks(size_t count) : count_(count) {
       -1,
       0);
   if (memory == MAP_FAILED) {
-    abort();
+    bad_job("there is no memory for the stacks of a threadgroup's threads");
   }
   memory_ = static_cast<unsigned char*>(memory);
   for (size_t fiber = 0; fiber < count; ++fiber) {
-    mprotect(memory_ + fiber * stride, guard, PROT_NONE);
+    if (mprotect(memory_ + fiber * stride, guard, PROT_NONE) != 0) {
+      bad_job("the stacks of a threadgroup's threads can't be guarded");
+    }
   }
 }
 

@@ -134,6 +134,7 @@ class Worker {
   int pick();
   void wake(uint32_t index);
   void diagnose();
+  void end_launch();
   void expect_same(const SimdGroup& simd, const char* op, const Site& site)
       const;
   std::string where(uint32_t thread) const;

@@ -1,8 +1,8 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// What instrumented code calls: clang's interface for ThreadSanitizer
-// (accesses, atomic operations, copies of memory) and for its checks of array
-// bounds. The sanitizers' own runtimes are not linked.
+// What instrumented code calls: clang's interface for ThreadSanitizer (accesses
+// and copies of memory; atomics.cpp has the atomic operations) and for its
+// checks of array bounds. The sanitizers' own runtimes are not linked.
 
 #include <cstring>
 #include <utility>
@@ -98,116 +98,6 @@ EMU_EXPORT void* __tsan_memmove(void* to, const void* from, size_t size) {
 EMU_EXPORT void* __tsan_memset(void* to, int value, size_t size) {
   return fill(to, value, size, EMU_PC);
 }
-
-// Atomic operations: Metal has relaxed ones only, and one worker runs them
-// here.
-#define EMU_FETCH(bits, name, expression)                       \
-  EMU_EXPORT uint##bits##_t __tsan_atomic##bits##_fetch_##name( \
-      volatile uint##bits##_t* at, uint##bits##_t value, int) { \
-    on_access(                                                  \
-        const_cast<uint##bits##_t*>(at),                        \
-        bits / 8,                                               \
-        Access::atomic,                                         \
-        bits / 8,                                               \
-        EMU_PC);                                                \
-    uint##bits##_t old = *at;                                   \
-    *at = uint##bits##_t(expression);                           \
-    return old;                                                 \
-  }
-
-#define EMU_ATOMICS(bits)                                               \
-  EMU_EXPORT uint##bits##_t __tsan_atomic##bits##_load(                 \
-      const volatile uint##bits##_t* at, int) {                         \
-    on_access(                                                          \
-        const_cast<uint##bits##_t*>(at),                                \
-        bits / 8,                                                       \
-        Access::atomic,                                                 \
-        bits / 8,                                                       \
-        EMU_PC);                                                        \
-    return *at;                                                         \
-  }                                                                     \
-  EMU_EXPORT void __tsan_atomic##bits##_store(                          \
-      volatile uint##bits##_t* at, uint##bits##_t value, int) {         \
-    on_access(                                                          \
-        const_cast<uint##bits##_t*>(at),                                \
-        bits / 8,                                                       \
-        Access::atomic_store,                                           \
-        bits / 8,                                                       \
-        EMU_PC);                                                        \
-    *at = value;                                                        \
-  }                                                                     \
-  EMU_EXPORT uint##bits##_t __tsan_atomic##bits##_exchange(             \
-      volatile uint##bits##_t* at, uint##bits##_t value, int) {         \
-    on_access(                                                          \
-        const_cast<uint##bits##_t*>(at),                                \
-        bits / 8,                                                       \
-        Access::atomic,                                                 \
-        bits / 8,                                                       \
-        EMU_PC);                                                        \
-    uint##bits##_t old = *at;                                           \
-    *at = value;                                                        \
-    return old;                                                         \
-  }                                                                     \
-  EMU_FETCH(bits, add, old + value)                                     \
-  EMU_FETCH(bits, sub, old - value)                                     \
-  EMU_FETCH(bits, and, old& value)                                      \
-  EMU_FETCH(bits, or, old | value)                                      \
-  EMU_FETCH(bits, xor, old ^ value)                                     \
-  EMU_FETCH(bits, nand, ~(old & value))                                 \
-  EMU_EXPORT int __tsan_atomic##bits##_compare_exchange_strong(         \
-      volatile uint##bits##_t* at,                                      \
-      uint##bits##_t* expected,                                         \
-      uint##bits##_t value,                                             \
-      int,                                                              \
-      int) {                                                            \
-    on_access(                                                          \
-        const_cast<uint##bits##_t*>(at),                                \
-        bits / 8,                                                       \
-        Access::atomic,                                                 \
-        bits / 8,                                                       \
-        EMU_PC);                                                        \
-    if (*at == *expected) {                                             \
-      *at = value;                                                      \
-      return 1;                                                         \
-    }                                                                   \
-    *expected = *at;                                                    \
-    return 0;                                                           \
-  }                                                                     \
-  EMU_EXPORT int __tsan_atomic##bits##_compare_exchange_weak(           \
-      volatile uint##bits##_t* at,                                      \
-      uint##bits##_t* expected,                                         \
-      uint##bits##_t value,                                             \
-      int success,                                                      \
-      int failure) {                                                    \
-    return __tsan_atomic##bits##_compare_exchange_strong(               \
-        at, expected, value, success, failure);                         \
-  }                                                                     \
-  EMU_EXPORT uint##bits##_t __tsan_atomic##bits##_compare_exchange_val( \
-      volatile uint##bits##_t* at,                                      \
-      uint##bits##_t expected,                                          \
-      uint##bits##_t value,                                             \
-      int,                                                              \
-      int) {                                                            \
-    on_access(                                                          \
-        const_cast<uint##bits##_t*>(at),                                \
-        bits / 8,                                                       \
-        Access::atomic,                                                 \
-        bits / 8,                                                       \
-        EMU_PC);                                                        \
-    uint##bits##_t old = *at;                                           \
-    if (old == expected) {                                              \
-      *at = value;                                                      \
-    }                                                                   \
-    return old;                                                         \
-  }
-
-EMU_ATOMICS(8)
-EMU_ATOMICS(16)
-EMU_ATOMICS(32)
-EMU_ATOMICS(64)
-
-EMU_EXPORT void __tsan_atomic_thread_fence(int) {}
-EMU_EXPORT void __tsan_atomic_signal_fence(int) {}
 
 // How often each block of instructions ran.
 EMU_EXPORT void __sanitizer_cov_trace_pc() {

@@ -5,10 +5,12 @@
 //
 // mlx-emulate JOB
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -123,7 +125,11 @@ void order_groups(Launch& launch, const Job& job) {
 }
 
 void run_workers(Launch& launch, const Job& job, bool checked) {
-  uint32_t most = checked ? 1 : Memory::most_workers;
+  // Each stack and its guard are two mappings, of which systems have 65,530.
+  constexpr uint32_t most_stacks = 30000;
+  uint32_t most = checked
+      ? 1
+      : std::min(Memory::most_workers, most_stacks / job.threads_in_group());
   auto wanted = std::min<uint64_t>(job.workers, job.group_count());
   auto count = uint32_t(std::min<uint64_t>(wanted, most));
   std::mutex sum;

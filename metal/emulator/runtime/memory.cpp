@@ -13,7 +13,8 @@
 namespace emu {
 namespace {
 
-constexpr uint32_t slot_shift = 35;
+// Half a slot takes any 32-bit index of an element of 16 bytes.
+constexpr uint32_t slot_shift = 37;
 constexpr uint32_t worker_shift = 30;
 constexpr uint32_t variable_shift = 20;
 constexpr uint64_t arena_size = uint64_t(Memory::slots) << slot_shift;
@@ -109,7 +110,7 @@ Memory::Memory(const Job& job) : variables_(most_workers) {
       0);
   if (arena == MAP_FAILED) {
     bad_job(
-        "1 TiB of addresses can't be reserved (is there a limit on this "
+        "4 TiB of addresses can't be reserved (is there a limit on this "
         "process, ulimit -v?)");
   }
   base_ = static_cast<unsigned char*>(arena);

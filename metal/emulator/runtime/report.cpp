@@ -157,7 +157,7 @@ void Report::write(
     }
     read += region->read;
     written += region->wrote;
-    uint64_t unwritten = checked && !region->initialised
+    uint64_t unwritten = checked && region->writable && !region->initialised
         ? region->size - region->distinct_written
         : 0;
     buffers.add(
@@ -188,6 +188,7 @@ void Report::write(
       ",\"threadgroups\":" + number(job.group_count()) +
       ",\"seconds\":" + time + ",\n \"faults\":" + faults.text() +
       ",\"faults_in_all\":" + number(in_all_) +
+      ",\"complete\":" + boolean(complete) +
       ",\n \"arguments\":" + arguments.text() +
       ",\n \"counts\":{\"device_read\":" + number(read) +
       ",\"device_written\":" + number(written) +

@@ -56,6 +56,7 @@ class Report {
   bool note(Fault fault);
 
   bool checked = false; // the kernel's accesses are seen
+  bool complete = true; // the launch was not ended by a fault
   double seconds = 0;
   uint64_t barriers = 0;
   uint64_t simd_operations = 0;

@@ -15,108 +15,66 @@ Shadow::Cell& Shadow::cell(uint64_t at) {
   return cells[at % block];
 }
 
-// True when the last write and this access have no order.
-bool Shadow::write_conflicts(const Cell& cell, const Moment& now) const {
-  if (!cell.written || (cell.write_atomic && now.atomic)) {
+// True when one of them and this access have no order.
+bool Shadow::has_no_order(const Accesses& earlier, const Moment& now) const {
+  if (!earlier.any) {
     return false;
   }
-  if (cell.write_group != now.group) {
+  if (earlier.groups || earlier.last.group != now.group) {
     return !local_;
   }
-  if (cell.write_thread == now.thread || cell.write_epoch != now.epoch) {
+  if (earlier.last.epoch != now.epoch) {
     return false;
   }
-  bool same_simd = cell.write_thread / 32u == now.simd();
-  return !same_simd || cell.write_simd_epoch == now.simd_epoch;
-}
-
-// True when some read and this write have no order.
-bool Shadow::reads_conflict(const Cell& cell, const Moment& now) const {
-  if (!cell.was_read) {
-    return false;
-  }
-  if (cell.read_groups || cell.read_group != now.group) {
-    return !local_;
-  }
-  if (cell.read_epoch != now.epoch) {
-    return false;
-  }
-  if (cell.read_simds || cell.read_thread / 32u != now.simd()) {
+  if (earlier.simds || earlier.last.simd() != now.simd()) {
     return true;
   }
-  if (cell.read_simd_epoch != now.simd_epoch) {
+  if (earlier.last.simd_epoch != now.simd_epoch) {
     return false;
   }
-  return cell.read_many || cell.read_thread != now.thread;
+  return earlier.threads || earlier.last.thread != now.thread;
 }
 
-Conflict Shadow::read(uint64_t at, const Moment& now) {
-  auto& last = cell(at);
-  Conflict conflict;
-  if (write_conflicts(last, now)) {
-    conflict.found = true;
-    conflict.other_wrote = true;
-    conflict.other = {
-        last.write_group,
-        last.write_thread,
-        last.write_epoch,
-        last.write_simd_epoch,
-        last.write_pc,
-        last.write_atomic};
+void Shadow::add(Accesses& accesses, const Moment& now) const {
+  const auto& last = accesses.last;
+  if (!accesses.any || last.group != now.group || last.epoch != now.epoch) {
+    accesses.groups |= !local_ && accesses.any && last.group != now.group;
+    accesses.threads = accesses.simds = false;
+  } else if (last.simd() != now.simd()) {
+    accesses.simds = true;
+  } else if (last.simd_epoch != now.simd_epoch) {
+    accesses.threads = false;
+  } else if (last.thread != now.thread) {
+    accesses.threads = true;
   }
-  if (last.was_read && last.read_group == now.group &&
-      last.read_epoch == now.epoch) {
-    if (last.read_thread / 32u != now.simd()) {
-      last.read_simds = true;
-    } else if (last.read_simd_epoch != now.simd_epoch) {
-      last.read_many = false;
-    } else if (last.read_thread != now.thread) {
-      last.read_many = true;
+  accesses.any = true;
+  accesses.last = now;
+}
+
+Conflict Shadow::access(uint64_t at, Access access, const Moment& now) {
+  auto& known = cell(at);
+  const bool plain = access == Access::read || access == Access::write;
+  Conflict conflict;
+  auto look = [&](const Accesses& earlier, bool wrote) {
+    if (!conflict.found && has_no_order(earlier, now)) {
+      conflict = {true, wrote, earlier.last};
     }
+  };
+  look(known.writes, true);
+  if (plain) {
+    look(known.atomic_stores, true);
+  }
+  if (emu::writes(access)) {
+    look(known.reads, false);
+  }
+  if (access == Access::write) {
+    look(known.atomic_loads, false);
+  }
+  if (emu::writes(access)) {
+    add(plain ? known.writes : known.atomic_stores, now);
   } else {
-    last.read_groups |=
-        !local_ && last.was_read && last.read_group != now.group;
-    last.read_many = last.read_simds = false;
+    add(plain ? known.reads : known.atomic_loads, now);
   }
-  last.was_read = true;
-  last.read_group = now.group;
-  last.read_thread = uint16_t(now.thread);
-  last.read_epoch = now.epoch;
-  last.read_simd_epoch = now.simd_epoch;
-  last.read_pc = now.pc;
-  return conflict;
-}
-
-Conflict Shadow::write(uint64_t at, const Moment& now) {
-  auto& last = cell(at);
-  Conflict conflict;
-  if (write_conflicts(last, now)) {
-    conflict.found = true;
-    conflict.other_wrote = true;
-    conflict.other = {
-        last.write_group,
-        last.write_thread,
-        last.write_epoch,
-        last.write_simd_epoch,
-        last.write_pc,
-        last.write_atomic};
-  } else if (reads_conflict(last, now)) {
-    conflict.found = true;
-    conflict.other = {
-        last.read_group,
-        last.read_thread,
-        last.read_epoch,
-        last.read_simd_epoch,
-        last.read_pc,
-        false};
-  }
-  last.written = true;
-  last.write_atomic = now.atomic;
-  last.write_group = now.group;
-  last.write_thread = uint16_t(now.thread);
-  last.write_epoch = now.epoch;
-  last.write_simd_epoch = now.simd_epoch;
-  last.write_pc = now.pc;
   return conflict;
 }
 

@@ -79,6 +79,7 @@ void on_signal(int signal, siginfo_t* about, void* context) {
     raise(signal);
     return;
   }
+  launch->report.complete = false;
   launch->report.note(
       describe(*worker, signal, about->si_addr, instruction(context)));
   launch->report.write(

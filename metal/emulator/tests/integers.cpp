@@ -67,7 +67,7 @@ void functions(T x, T y, T z) {
   CHECK(addsat(x, y) == clamped<T>(a + b) && subsat(x, y) == clamped<T>(a - b));
   CHECK(mulhi(x, y) == static_cast<T>((a * b) >> width));
   CHECK(madhi(x, y, z) == static_cast<T>(((a * b) >> width) + c));
-  CHECK(absdiff(x, y) == static_cast<T>(a < b ? b - a : a - b));
+  CHECK(absdiff(x, y) == static_cast<U>(a < b ? b - a : a - b));
   CHECK(hadd(x, y) == static_cast<T>((a + b) >> 1));
   CHECK(rhadd(x, y) == static_cast<T>((a + b + 1) >> 1));
   if (width < 64) {

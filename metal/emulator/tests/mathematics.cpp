@@ -120,6 +120,61 @@ void half_functions() {
   }
 }
 
+// A finite half times 2^48, and a product of two: whole numbers.
+__int128 scaled(half h) {
+  return static_cast<__int128>(
+             static_cast<double>(static_cast<float>(h)) * 0x1p24)
+      << 24;
+}
+__int128 scaled_product(half x, half y) {
+  return (scaled(x) >> 24) * (scaled(y) >> 24);
+}
+
+// No other half is nearer to x * y + z, and none as near has an even last bit.
+bool is_nearest_fma(half r, half x, half y, half z) {
+  const auto distance = [&](half other) {
+    const __int128 d = scaled(other) - scaled_product(x, y) - scaled(z);
+    return d < 0 ? -d : d;
+  };
+  bool nearest = true;
+  for (half other :
+       {nextafter(r, half(-65504.0f)), nextafter(r, half(65504.0f))}) {
+    nearest = nearest &&
+        (distance(r) < distance(other) || other.emu_bits == r.emu_bits ||
+         (distance(r) == distance(other) && r.emu_bits % 2 == 0));
+  }
+  return nearest;
+}
+
+// Those that a float's result, rounded, would get wrong.
+void functions_of_half_alone() {
+  uint32_t state = 1;
+  const auto random_half = [&] {
+    state = state * 1664525 + 1013904223;
+    const auto bits = static_cast<uint16_t>(state >> 16);
+    return half::emu_from_bits(
+        (bits & 0x7c00) == 0x7c00 ? bits & 0xbfff : bits);
+  };
+  for (uint32_t i = 0; i < 0x7c00; ++i) {
+    const half h = half::emu_from_bits(static_cast<uint16_t>(i));
+    const half up = nextafter(h, half(infinity));
+    CHECK(
+        up.emu_bits == i + 1 &&
+        nextafter(-up, half(0.0f)).emu_bits == (i | 0x8000));
+    CHECK(fract(-h) >= half(0.0f) && fract(-h) < half(1.0f));
+  }
+  CHECK(nextafter(half(0.0f), half(-1.0f)).emu_bits == 0x8001);
+  CHECK(isnan(nextafter(half(1.0f), half(nan_value))));
+  CHECK(
+      fma(half(1.5f), half(683.0f / 1024), half(0x1p-24f)) ==
+      half(1.0009765625f));
+  for (int i = 0; i < 400000; ++i) {
+    const half x = random_half(), y = random_half(), z = random_half();
+    const half r = fma(x, y, z);
+    CHECK(isinf(r) || is_nearest_fma(r, x, y, z));
+  }
+}
+
 // Close to the exact value throughout, not only at known points.
 void accuracy() {
   float worst = 0;
@@ -144,5 +199,6 @@ void test_mathematics() {
   extremes();
   classification();
   half_functions();
+  functions_of_half_alone();
   accuracy();
 }

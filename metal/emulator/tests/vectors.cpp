@@ -234,6 +234,15 @@ Words filled() {
   return w;
 }
 
+void shifts_take_the_low_bits_of_the_count() {
+  CHECK(same(uint2(1) << uint2(33, 31), uint2(2, 0x80000000)));
+  CHECK(same(short2(-8, 8) >> short2(17, 16), short2(-4, 8)));
+  CHECK(same(ulong2(1) << ulong2(64, 65), ulong2(1, 2)));
+  uchar4 bytes(1);
+  bytes <<= uchar4(0, 7, 8, 9);
+  CHECK(same(bytes, uchar4(1, 128, 1, 2)));
+}
+
 void unions_and_arrays() {
   Words w = filled();
   const Words copy = w;
@@ -273,5 +282,6 @@ void test_vectors() {
   conversions();
   rounding();
   geometry();
+  shifts_take_the_low_bits_of_the_count();
   unions_and_arrays();
 }

@@ -49,11 +49,19 @@ EMU_INLINE volatile atomic_bits_t<T>* atomic_bits(
       const_cast<volatile T*>(&object->emu_value));
 }
 
+// What the object holds, to begin with: the exchange that follows is what is
+// seen and counted.
+template <typename T>
+__attribute__((no_sanitize("thread"))) inline atomic_bits_t<T> atomic_peek(
+    const volatile metal::atomic<T>* object) {
+  return *atomic_bits(object);
+}
+
 // Replaces the value by F of it and `v`; gives the value before.
 template <typename F, typename T>
 EMU_INLINE T atomic_update(volatile metal::atomic<T>* object, T v, int order) {
   typedef atomic_bits_t<T> Bits;
-  Bits before = __atomic_load_n(atomic_bits(object), __ATOMIC_RELAXED);
+  Bits before = atomic_peek(object);
   Bits after;
   do {
     after = __builtin_bit_cast(

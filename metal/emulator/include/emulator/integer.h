@@ -1,7 +1,7 @@
 // Copyright © 2026 The mlx-fork authors
 //
 // <metal_integer>: bit and saturating arithmetic of integers and vectors of
-// them. The result has the arguments' type.
+// them. The result has the arguments' type, and absdiff's is unsigned.
 
 #pragma once
 
@@ -161,9 +161,9 @@ struct madsat {
 
 struct absdiff {
   template <typename T>
-  static EMU_INLINE T call(T x, T y) {
+  static EMU_INLINE unsigned_t<T> call(T x, T y) {
     typedef unsigned_t<T> U;
-    return static_cast<T>(
+    return static_cast<U>(
         x < y ? static_cast<U>(y) - static_cast<U>(x)
               : static_cast<U>(x) - static_cast<U>(y));
   }
@@ -242,7 +242,6 @@ EMU_INTEGER_1(clz)
 EMU_INTEGER_1(ctz)
 EMU_INTEGER_1(popcount)
 EMU_INTEGER_1(reverse_bits)
-EMU_INTEGER_2(absdiff)
 EMU_INTEGER_2(addsat)
 EMU_INTEGER_2(hadd)
 EMU_INTEGER_2(mul24)
@@ -256,6 +255,12 @@ EMU_INTEGER_3(madsat)
 #undef EMU_INTEGER_1
 #undef EMU_INTEGER_2
 #undef EMU_INTEGER_3
+
+template <typename T, typename U, typename V = emu::integer_t<T, U>>
+EMU_INLINE auto absdiff(const T& x, const U& y) {
+  typedef emu::with_scalar_t<V, emu::fn::unsigned_t<emu::scalar_t<V>>> R;
+  return emu::elementwise<emu::fn::absdiff, R>(V(x), V(y));
+}
 
 // `bits` bits of v from `offset` on, sign-extended for signed types.
 template <typename T, typename V = emu::integer_t<T>>

@@ -35,7 +35,7 @@ struct numeric_limits<Float16<F>> {
   static constexpr int max_exponent = F::max_exponent;
   static constexpr int min_exponent = 3 - F::max_exponent;
   static constexpr int max_exponent10 = (F::max_exponent - 1) * 3 / 10;
-  static constexpr int min_exponent10 = -max_exponent10;
+  static constexpr int min_exponent10 = (min_exponent - 1) * 3 / 10;
 
   static constexpr T min() {
     return T::emu_from_bits(F::smallest_normal);

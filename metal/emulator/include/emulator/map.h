@@ -161,12 +161,23 @@ struct FloatOf<half> {
 template <typename V>
 using float_of_t = with_scalar_t<V, typename FloatOf<scalar_t<V>>::type>;
 
+// True where F has a way of its own for half: rounding the float's result
+// would be wrong.
+template <typename F, typename = void>
+constexpr bool has_own_half = false;
+template <typename F>
+constexpr bool has_own_half<F, std::void_t<decltype(&F::call_half)>> = true;
+
 // F computed in float and rounded to R.
 template <typename F, typename R>
 struct InFloat {
   template <typename... T>
   static EMU_INLINE R call(const T&... v) {
-    return static_cast<R>(F::call(to_float(v)...));
+    if constexpr (std::is_same_v<R, half> && has_own_half<F>) {
+      return F::call_half(v...);
+    } else {
+      return static_cast<R>(F::call(to_float(v)...));
+    }
   }
 };
 

@@ -12,6 +12,19 @@
 namespace emu {
 namespace fn {
 
+// The float that rounds to a 16-bit format as the double itself would: bits
+// that are lost are folded into the last one.
+EMU_INLINE float rounded_to_odd(double v) {
+  const float f = static_cast<float>(v);
+  const double back = f;
+  uint32_t bits = __builtin_bit_cast(uint32_t, f);
+  if (back == v || v != v || __builtin_isinf(f)) {
+    return f;
+  }
+  bits -= __builtin_fabs(back) > __builtin_fabs(v);
+  return __builtin_bit_cast(float, bits | 1);
+}
+
 #define EMU_FUNCTION_1(name, expression)    \
   struct name {                             \
     static EMU_INLINE float call(float x) { \
@@ -79,13 +92,6 @@ EMU_FUNCTION_1(
     sinpi,
     __builtin_truncf(x) == x ? __builtin_copysignf(0.0f, x) : half_turns(x, 0))
 EMU_FUNCTION_1(tanpi, sinpi::call(x) / cospi::call(x))
-// Below 1, whatever x - floor(x) rounds to.
-EMU_FUNCTION_1(
-    fract,
-    x != x                               ? x
-        : __builtin_isinf(x)             ? 0.0f
-        : x - __builtin_floorf(x) < 1.0f ? x - __builtin_floorf(x)
-                                         : 0x1.fffffep-1f)
 EMU_FUNCTION_1(saturate, x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f)
 EMU_FUNCTION_1(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x == x ? x : 0.0f)
 
@@ -94,7 +100,6 @@ EMU_FUNCTION_2(copysign, __builtin_copysignf(x, y))
 EMU_FUNCTION_2(divide, x / y)
 EMU_FUNCTION_2(fdim, __builtin_fdimf(x, y))
 EMU_FUNCTION_2(fmod, __builtin_fmodf(x, y))
-EMU_FUNCTION_2(nextafter, __builtin_nextafterf(x, y))
 EMU_FUNCTION_2(pow, __builtin_powf(x, y))
 EMU_FUNCTION_2(powr, x < 0.0f ? __builtin_nanf("") : __builtin_powf(x, y))
 EMU_FUNCTION_2(step, y < x ? 0.0f : 1.0f)
@@ -106,9 +111,54 @@ EMU_FUNCTION_2(fmin, __builtin_fminf(x, y))
 #undef EMU_FUNCTION_1
 #undef EMU_FUNCTION_2
 
+// Below 1, whatever x - floor(x) rounds to.
+struct fract {
+  static EMU_INLINE float call(float x) {
+    if (x != x || __builtin_isinf(x)) {
+      return x != x ? x : 0.0f;
+    }
+    const float rest = x - __builtin_floorf(x);
+    return rest < 1.0f ? rest : 0x1.fffffep-1f;
+  }
+
+  static EMU_INLINE half call_half(half x) {
+    const half rest(call(static_cast<float>(x)));
+    return static_cast<float>(rest) == 1.0f ? half(0x1.ffcp-1f) : rest;
+  }
+};
+
+struct nextafter {
+  static EMU_INLINE float call(float x, float y) {
+    return __builtin_nextafterf(x, y);
+  }
+
+  static EMU_INLINE half call_half(half x, half y) {
+    const float from = static_cast<float>(x);
+    const float to = static_cast<float>(y);
+    if (from != from || to != to || from == to) {
+      return from != from ? x : y;
+    }
+    if (from == 0.0f) {
+      return half::emu_from_bits(to < 0.0f ? 0x8001 : 1);
+    }
+    const bool away = from < to == from > 0.0f;
+    return half::emu_from_bits(
+        static_cast<uint16_t>(away ? x.emu_bits + 1 : x.emu_bits - 1));
+  }
+};
+
 struct fma {
   static EMU_INLINE float call(float x, float y, float z) {
     return __builtin_fmaf(x, y, z);
+  }
+
+  // Products of halves are exact in double. Where the sum is not, the product
+  // is too small to change what a half rounds to.
+  static EMU_INLINE half call_half(half x, half y, half z) {
+    const double sum =
+        static_cast<double>(static_cast<float>(x)) * static_cast<float>(y) +
+        static_cast<float>(z);
+    return half(rounded_to_odd(sum));
   }
 };
 

@@ -225,8 +225,10 @@ struct __attribute__((trivial_abi)) vec : VecStorage<T, N> {
           emu::vector_size<V> == N && std::is_same_v<emu::element_t<V>, T>,
           int> = 0>
   EMU_INLINE vec(const V& v) {
-    if constexpr (emu::is_packed<V> && N != 3 && sizeof(V) <= 16) {
-      // One load, as on a GPU, though aligned like an element.
+    if constexpr (
+        emu::is_packed<V> && N != 3 && sizeof(V) <= (alignof(T) < 8 ? 16 : 8)) {
+      // One load, as on a GPU, though aligned like an element. (What is seen
+      // of one of 16 bytes doesn't tell an alignment of 8 from one of 16.)
       typedef emu_raw Packed __attribute__((aligned(alignof(T)), may_alias));
       raw = *reinterpret_cast<const Packed*>(&v);
       emu::keep_whole(raw);

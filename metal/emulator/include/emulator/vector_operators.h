@@ -145,12 +145,31 @@ EMU_VECTOR_ARITHMETIC(/)
   EMU_VECTOR_ASSIGNMENT(op)
 
 EMU_VECTOR_BITS(%, false)
-EMU_VECTOR_BITS(<<, false)
-EMU_VECTOR_BITS(>>, false)
 EMU_VECTOR_BITS(&, true)
 EMU_VECTOR_BITS(|, true)
 EMU_VECTOR_BITS(^, true)
 #undef EMU_VECTOR_BITS
+
+// By the low bits of each count only, as many as count the element's bits.
+#define EMU_VECTOR_SHIFT(op)                                  \
+  template <                                                  \
+      typename A,                                             \
+      typename B,                                             \
+      typename V = emu::vector_common_t<A, B>,                \
+      std::enable_if_t<                                       \
+          std::is_integral_v<emu::element_t<V>> &&            \
+              !std::is_same_v<emu::element_t<V>, bool>,       \
+          int> = 0>                                           \
+  EMU_INLINE V operator op(const A& a, const B& b) {          \
+    typedef emu::element_t<V> T;                              \
+    const V most(static_cast<T>(8 * sizeof(T) - 1));          \
+    return V::emu_from_raw(V(a).raw op(V(b).raw & most.raw)); \
+  }                                                           \
+  EMU_VECTOR_ASSIGNMENT(op)
+
+EMU_VECTOR_SHIFT(<<)
+EMU_VECTOR_SHIFT(>>)
+#undef EMU_VECTOR_SHIFT
 #undef EMU_VECTOR_ASSIGNMENT
 
 #define EMU_VECTOR_COMPARISON(op)                                            \
