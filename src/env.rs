@@ -101,6 +101,12 @@ pub const MLX_FORK_EMULATOR_TOLERATE: Variable = Variable {
     help: "kinds of faults that an emulated MLX prints and goes on with: uninitialised,race",
 };
 
+/// How long launches of an emulated MLX may take.
+pub const MLX_FORK_EMULATOR_SECONDS: Variable = Variable {
+    name: "MLX_FORK_EMULATOR_SECONDS",
+    help: "how long a launch of an emulated MLX may take, or a queue wait for an event [600]",
+};
+
 /// All of them, for `--help` and docs/.
 pub const ALL: &[Variable] = &[
     MLX_REF,
@@ -116,4 +122,5 @@ pub const ALL: &[Variable] = &[
     MLX_FORK_EMULATOR_MODE,
     MLX_FORK_EMULATOR_SEED,
     MLX_FORK_EMULATOR_TOLERATE,
+    MLX_FORK_EMULATOR_SECONDS,
 ];

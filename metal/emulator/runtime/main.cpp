@@ -16,6 +16,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <signal.h>
+#include <sys/prctl.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -213,5 +217,9 @@ int main(int count, char** arguments) {
     fprintf(stderr, "usage: %s JOB\n", arguments[0]);
     return 2;
   }
+#if defined(__linux__)
+  // A launch that nobody waits for any more must not go on for ever.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
   return emu::run(arguments[1]);
 }

@@ -37,8 +37,11 @@ ComputeEncoder* CommandBuffer::encoder(uint64_t dispatch_type) {
 void CommandBuffer::encode_wait(SharedEvent* event, uint64_t value) {
   auto shared = Reference<SharedEvent>::share(event);
   commands_.push_back([shared, value] {
-    shared->wait(value);
-    return std::string();
+    return shared->wait(value)
+        ? std::string()
+        : "a queue waited for an event that nothing signalled in " +
+            std::to_string(limit_seconds()) +
+            " s (MLX_FORK_EMULATOR_SECONDS sets the limit)";
   });
 }
 

@@ -16,7 +16,7 @@ constexpr int64_t newest_apple_family = 1009;
 constexpr int64_t first_apple_family = 1001;
 constexpr int64_t metal3_family = 5001;
 
-// Pages of Apple's: memory that is used without a copy starts at one.
+// Pages of Apple's: memory that is used without a copy is whole ones.
 constexpr uint64_t page = 16384;
 
 Object* autoreleased(Object* object) {
@@ -83,7 +83,8 @@ Buffer* Device::new_buffer_no_copy(
     uint64_t length,
     uint64_t,
     const void*) {
-  bool fits = reinterpret_cast<uintptr_t>(memory) % page == 0 && length > 0;
+  bool fits = reinterpret_cast<uintptr_t>(memory) % page == 0 &&
+      length % page == 0 && length > 0;
   return fits ? new Buffer(memory, length) : nullptr;
 }
 

@@ -11,7 +11,21 @@ namespace emu::host {
 ComputeEncoder::ComputeEncoder(bool concurrent)
     : Object(class_object()), concurrent_(concurrent), next_{}, launches_(1) {}
 
-ComputeEncoder::~ComputeEncoder() = default;
+ComputeEncoder::~ComputeEncoder() {
+  for (const auto& unordered : launches_) {
+    for (const auto& launch : unordered) {
+      end_uses(launch);
+    }
+  }
+}
+
+void ComputeEncoder::end_uses(const Launch& launch) {
+  for (const auto& [index, binding] : launch.bindings) {
+    if (binding.buffer) {
+      binding.buffer->end_use();
+    }
+  }
+}
 
 void ComputeEncoder::set_pipeline(Pipeline* pipeline) {
   if (next_.pipeline.get() != pipeline) {
@@ -45,10 +59,12 @@ void ComputeEncoder::set_bytes(
     const void* bytes,
     uint64_t length,
     uint64_t index) {
-  if ((index >= most_buffers || length > most_bytes) && fault_.empty()) {
+  if ((index >= most_buffers || length > most_bytes || length == 0) &&
+      fault_.empty()) {
     fault_ = "setBytes of " + std::to_string(length) + " bytes at " +
-        std::to_string(index) + ": Metal takes " + std::to_string(most_bytes) +
-        " bytes, below " + std::to_string(most_buffers);
+        std::to_string(index) + ": Metal takes 1 to " +
+        std::to_string(most_bytes) + " bytes, below " +
+        std::to_string(most_buffers);
   }
   used_.erase(index);
   stale_.erase(index);
@@ -118,11 +134,7 @@ std::string ComputeEncoder::run() {
           fault = error.what();
         }
       }
-      for (const auto& [index, binding] : launch.bindings) {
-        if (binding.buffer) {
-          binding.buffer->end_use();
-        }
-      }
+      end_uses(launch);
     }
   }
   launches_.clear();

@@ -38,6 +38,7 @@ class ComputeEncoder : public Object {
 
  private:
   void add(Size grid, Size group, bool counts_threads);
+  static void end_uses(const Launch& launch);
 
   bool concurrent_;
   Launch next_;

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "metal/faults.h"
+#include "metal/kernel.h"
 
 namespace emu::host {
 namespace {
@@ -26,9 +27,11 @@ void SharedEvent::set_value(uint64_t value) {
   changed_.notify_all();
 }
 
-void SharedEvent::wait(uint64_t value) const {
+bool SharedEvent::wait(uint64_t value) const {
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [&] { return value_ >= value; });
+  return changed_.wait_for(lock, std::chrono::seconds(limit_seconds()), [&] {
+    return value_ >= value;
+  });
 }
 
 bool SharedEvent::wait_or_throw(uint64_t value, uint64_t milliseconds) const {

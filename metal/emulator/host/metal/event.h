@@ -18,8 +18,9 @@ class SharedEvent : public Object {
 
   uint64_t value() const;
   void set_value(uint64_t value);
-  // Waits without looking at faults: for a queue.
-  void wait(uint64_t value) const;
+  // Waits without looking at faults: for a queue. False where the time is over
+  // first.
+  bool wait(uint64_t value) const;
   // For a thread of MLX's: throws the faults of launches so far.
   bool wait_or_throw(uint64_t value, uint64_t milliseconds) const;
 

@@ -10,6 +10,8 @@
 
 #include <unistd.h>
 
+#include "metal/kernel.h"
+
 namespace emu::host {
 namespace {
 
@@ -38,6 +40,7 @@ void print_the_rest() {
         "mlx-fork: faults that nothing waited for:\n%s\n",
         text.c_str());
     fflush(nullptr);
+    remove_scratch();
     _exit(70);
   }
 }

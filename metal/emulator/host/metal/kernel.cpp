@@ -2,8 +2,8 @@
 
 #include "metal/kernel.h"
 
+#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
@@ -68,22 +68,39 @@ Kernel read_kernel(
   return kernel;
 }
 
-void remove_scratch() {
-  std::error_code ignored;
-  std::filesystem::remove_all(scratch(), ignored);
+uint64_t number(const char* name, const char* otherwise, uint64_t most) {
+  auto text = environment(name, otherwise);
+  char* end = nullptr;
+  errno = 0;
+  auto value = strtoull(text.c_str(), &end, 10);
+  if (*end != 0 || text[0] == '-' || errno != 0 || value > most) {
+    throw std::runtime_error(
+        std::string(name) + "=" + text + ": no number from 0 to " +
+        std::to_string(most));
+  }
+  return value;
 }
 
 } // namespace
 
 Mode mode() {
-  static const auto mode = environment("MLX_FORK_EMULATOR_MODE", "checked");
+  auto mode = environment("MLX_FORK_EMULATOR_MODE", "checked");
+  if (mode != "plain" && mode != "checked") {
+    throw std::runtime_error(
+        "MLX_FORK_EMULATOR_MODE=" + mode + ": it is plain or checked");
+  }
   return mode == "plain" ? Mode::plain : Mode::checked;
 }
 
 uint64_t seed() {
-  static const auto seed =
-      strtoull(environment("MLX_FORK_EMULATOR_SEED", "1").c_str(), nullptr, 10);
+  static const auto seed = number("MLX_FORK_EMULATOR_SEED", "1", UINT64_MAX);
   return seed;
+}
+
+int limit_seconds() {
+  static const auto seconds =
+      number("MLX_FORK_EMULATOR_SECONDS", "600", 1000000);
+  return static_cast<int>(seconds);
 }
 
 const std::set<std::string>& tolerated_faults() {
@@ -91,6 +108,11 @@ const std::set<std::string>& tolerated_faults() {
     auto* kinds = new std::set<std::string>;
     std::istringstream text(environment("MLX_FORK_EMULATOR_TOLERATE", ""));
     for (std::string kind; std::getline(text, kind, ',');) {
+      if (kind != "uninitialised" && kind != "race" && kind != "misaligned") {
+        throw std::runtime_error(
+            "MLX_FORK_EMULATOR_TOLERATE has " + kind +
+            ": a launch goes on after uninitialised, race and misaligned only");
+      }
       kinds->insert(kind);
     }
     return kinds;
@@ -99,7 +121,8 @@ const std::set<std::string>& tolerated_faults() {
 }
 
 const std::string& scratch() {
-  static const std::string folder = [] {
+  // Never destroyed: it is used after that.
+  static const auto& folder = *new std::string([] {
     // Launches pass whole buffers by files: in memory, where there is such a
     // place.
     std::error_code none;
@@ -111,8 +134,13 @@ const std::string& scratch() {
     }
     atexit(remove_scratch);
     return name;
-  }();
+  }());
   return folder;
+}
+
+void remove_scratch() {
+  std::error_code ignored;
+  std::filesystem::remove_all(scratch(), ignored);
 }
 
 std::vector<std::string> command(const char* what) {

@@ -44,14 +44,18 @@ Kernel compile(const std::string& library, const std::string& name);
 
 // A folder of this process for files that end with it.
 const std::string& scratch();
+void remove_scratch();
 
 // The tool's words for what a launch's report says.
 std::string explain(const std::string& report, const Kernel& kernel);
 
-// What the program is told by its environment.
+// What the program is told by its environment. They throw std::runtime_error
+// for a value that is none.
 enum class Mode { plain, checked };
 Mode mode();
 uint64_t seed();
+// How long a launch may take, or a queue wait for an event.
+int limit_seconds();
 // Kinds of faults that don't end a launch, as reports name them.
 const std::set<std::string>& tolerated_faults();
 

@@ -4,9 +4,6 @@
 
 #pragma once
 
-#include <atomic>
-#include <string>
-
 #include "metal/kernel.h"
 #include "metal/types.h"
 #include "objective_c/object.h"

@@ -60,9 +60,11 @@ bool read_all(
     if (left.count() <= 0) {
       return false;
     }
-    if (poll(streams, 2, static_cast<int>(left.count())) < 0 &&
-        errno != EINTR) {
-      return true;
+    if (poll(streams, 2, static_cast<int>(left.count())) < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      throw std::runtime_error(std::string("poll: ") + strerror(errno));
     }
     for (int i = 0; i < 2; ++i) {
       if (streams[i].fd < 0 || streams[i].revents == 0) {
@@ -94,9 +96,14 @@ Ended run_program(const std::vector<std::string>& words, int seconds) {
     arguments.push_back(const_cast<char*>(word.c_str()));
   }
   arguments.push_back(nullptr);
+  // A group of its own, so that what it starts can be ended with it.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t child;
   int failure = posix_spawnp(
-      &child, arguments[0], &actions, nullptr, arguments.data(), environ);
+      &child, arguments[0], &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) {
     throw std::runtime_error(
@@ -107,7 +114,7 @@ Ended run_program(const std::vector<std::string>& words, int seconds) {
   Ended ended;
   ended.late = !read_all(output, ended.output, errors, ended.errors, seconds);
   if (ended.late) {
-    kill(child, SIGKILL);
+    kill(-child, SIGKILL);
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {

@@ -9,6 +9,7 @@
 #include <new>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace emu::host {
@@ -28,8 +29,19 @@ uint64_t size_of(Object* allocation) {
 // From here on a mapped file is worth its descriptor.
 constexpr uint64_t large = 1 << 20;
 
+// Descriptors in use by buffers: the process needs others.
+std::atomic<uint64_t> files{0};
+
+bool may_open() {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 && files < limit.rlim_cur / 4;
+}
+
 // A file in memory, mapped; null where the system gives none.
 void* map_file(uint64_t size, int& file) {
+  if (!may_open()) {
+    return nullptr;
+  }
   file = memfd_create("mlx-emulated", MFD_CLOEXEC);
   if (file < 0) {
     return nullptr;
@@ -43,6 +55,7 @@ void* map_file(uint64_t size, int& file) {
     file = -1;
     return nullptr;
   }
+  ++files;
   return memory;
 }
 
@@ -97,6 +110,7 @@ Buffer::~Buffer() {
   if (file_ >= 0) {
     munmap(memory_, length_);
     close(file_);
+    --files;
   } else if (is_ours_) {
     free(memory_);
   }
