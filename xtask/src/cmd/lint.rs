@@ -79,9 +79,14 @@ impl Lint {
             ["--dry-run", "--Werror"]
         };
         let mut sources = Vec::new();
-        collect(&layout.root().join("mlx_primitives"), &mut sources)?;
-        if sources.is_empty() {
-            return Err(Error::bug("no C++ source under mlx_primitives/"));
+        for folder in ["mlx_primitives", "metal"] {
+            let before = sources.len();
+            collect(&layout.root().join(folder), &mut sources)?;
+            if sources.len() == before {
+                return Err(Error::bug(format!(
+                    "no C++ or Metal source under {folder}/"
+                )));
+            }
         }
         Ok(Command::new(program).args(how).args(sources))
     }

@@ -48,7 +48,6 @@ class CommandBuffer : public Object {
   static const Class& class_object();
 
  private:
-
   CommandQueue& queue_;
   // Each gives the fault that it met; empty for none.
   std::vector<std::function<std::string()>> commands_;
