@@ -212,6 +212,18 @@ fn abbreviations_are_counted() {
     }
     let many = crafted::metallib(&[("k", &crafted::signed(bits.bytes()))]);
     refused("many", &many, "too many abbreviations");
+    // Some for each of many blocks, which take far more to remember than to say.
+    let mut bits = Bits::default();
+    bits.block(0, |w| {
+        for id in 0..10_000 {
+            w.record(1, &[id]);
+            for _ in 0..200 {
+                w.fixed(2, 2).vbr(0, 5);
+            }
+        }
+    });
+    let wide = crafted::metallib(&[("k", &crafted::signed(bits.bytes()))]);
+    refused("wide", &wide, "too many abbreviations");
     // An array of arrays, and one of nothing.
     for element in [3, 5] {
         let nested = module(3, |w| {

@@ -14,6 +14,8 @@ const MOST_FIELDS: usize = 1 << 16;
 /// for each block and record.
 const MOST_ABBREVIATIONS: usize = 256;
 const MOST_OPERANDS: u64 = 64;
+/// Of all blocks together that block 0 says abbreviations for.
+const MOST_KNOWN: usize = 1024;
 /// Block 0 of every stream: abbreviations for the records of other blocks.
 const BLOCKINFO: u32 = 0;
 
@@ -197,6 +199,9 @@ impl<'a> Stream<'a> {
                 2 => {
                     let abbreviation = Rc::new(self.abbreviation()?);
                     let id = block.ok_or("an abbreviation is for no block")?;
+                    if self.known.values().map(Vec::len).sum::<usize>() >= MOST_KNOWN {
+                        return Err("there are too many abbreviations".into());
+                    }
                     add(self.known.entry(id).or_default(), abbreviation)?;
                 }
                 3 => {
