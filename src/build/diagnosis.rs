@@ -159,8 +159,9 @@ fn compile_error<'a>(lines: &'a [&'a str]) -> Option<&'a [&'a str]> {
     let ends = |line: &&str| {
         line.starts_with("ninja: ") || is_status(line) || line.starts_with("FAILED: ")
     };
-    let length = block[at..].iter().position(ends);
-    Some(&block[from..length.map_or(block.len(), |length| at + length)])
+    // The error may be ninja's own.
+    let length = block[at + 1..].iter().position(ends);
+    Some(&block[from..length.map_or(block.len(), |length| at + 1 + length)])
 }
 
 /// `[12/83] …`.
@@ -199,6 +200,16 @@ FAILED: [code=1] CMakeFiles/mlx.dir/mlx/c.cpp.o
 /src/c.cpp:1:1: error: another
 ninja: build stopped: subcommand failed.
 ";
+
+    #[test]
+    fn an_error_of_ninjas_own_is_shown() {
+        let printed = "ninja: Entering directory `/b'\n\
+                       ninja: error: 'a.h', needed by 'b.cpp', missing and no known rule to make it\n";
+        assert_eq!(
+            first_error(printed),
+            ["ninja: error: 'a.h', needed by 'b.cpp', missing and no known rule to make it"]
+        );
+    }
 
     #[test]
     fn the_first_compilers_error_comes_with_its_function_and_its_source_line() {
