@@ -33,6 +33,11 @@ impl Device {
             Device::Gpu => "gpu",
         }
     }
+
+    /// Whether there are kernels of ours for it: on a GPU they are Metal's, so far.
+    pub fn has_kernels(self) -> bool {
+        self == Device::Cpu || cfg!(target_os = "macos")
+    }
 }
 
 impl FromStr for Device {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::build::{Options, Recipe, Tools, Variant};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::parity::report::{CaseReport, Verdict};
@@ -122,6 +123,8 @@ impl Sanitizer {
         ];
         Ok(Plan {
             library: Some(library),
+            // What is compiled so runs on the processor.
+            device: Device::Cpu,
             stock: false,
             env: env.map(|(name, value)| (name.into(), value)).into(),
             // Parity compares bits between thread counts by itself.

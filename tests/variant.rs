@@ -44,6 +44,10 @@ fn an_edit_is_compiled_alone_judged_and_undone() {
     let text = std::fs::read_to_string(layout.root().join("mlx_primitives").join(file)).unwrap();
 
     let variant = open();
+    // Where the extension's cmake file looks for them on a Mac.
+    let kernels = variant.sources().join("../metal");
+    assert!(kernels.join("fused/kernels.cmake").is_file());
+    assert!(kernels.join("gather_qmm_swiglu.metal").is_file());
     variant.build(&Silent).unwrap();
     let report = judged(&layout, &variant);
     report.check().unwrap();

@@ -88,6 +88,8 @@ impl<'a> Variant<'a> {
         };
         let held = project.hold(ui).doing(doing)?;
         files::synchronize(&layout.root().join("mlx_primitives"), &sources).doing(doing)?;
+        // On Macs the extension compiles its kernels, beside its sources as they are here.
+        files::synchronize(&layout.root().join("metal"), &home.join("metal")).doing(doing)?;
         Ok(Variant {
             sources,
             held,

@@ -20,7 +20,7 @@ use crate::setup::Summary;
 use super::machine::Machine;
 
 /// The form of the record; a reader must know it.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The record.
 #[derive(Debug, Serialize)]
@@ -45,8 +45,10 @@ pub struct Evidence<'a> {
     parity: Value,
     /// The libraries that were built: size in bytes and SHA-256, by their paths.
     libraries: BTreeMap<String, Made>,
-    /// The command lines that built them, by the names of their logs, and this run's own.
-    commands: BTreeMap<String, String>,
+    /// The command line of this run.
+    run: String,
+    /// The command lines that built them, by the names of their logs.
+    commands: BTreeMap<String, Ran>,
 }
 
 /// The project as it was used.
@@ -65,6 +67,13 @@ struct Failure {
 }
 
 #[derive(Debug, Serialize)]
+struct Ran {
+    command: String,
+    /// When it last wrote, in seconds since 1970: before this run, where the step was up to date.
+    written: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Made {
     size: u64,
     sha256: String,
@@ -80,8 +89,10 @@ pub fn write(
     since: SystemTime,
 ) -> Result<PathBuf> {
     let doing = || "writing the record of this setup".into();
-    let written = SystemTime::now().duration_since(UNIX_EPOCH);
-    let written = written.map_or(0, |time| time.as_secs());
+    let written = seconds(SystemTime::now());
+    let words: Vec<String> = std::env::args()
+        .map(|word| crate::process::quote(&word))
+        .collect();
     let evidence = Evidence {
         format: FORMAT,
         written,
@@ -96,7 +107,8 @@ pub fn write(
         probe: report(layout, "probe", summary.probes.is_some(), since),
         parity: report(layout, "parity", summary.parity.is_some(), since),
         libraries: libraries(layout, summary).doing(doing)?,
-        commands: commands(layout).doing(doing)?,
+        run: words.join(" "),
+        commands: commands(layout, summary).doing(doing)?,
     };
     let text = serde_json::to_string_pretty(&evidence)
         .map_err(|e| Error::bug(e.to_string()).doing(doing()))?;
@@ -140,8 +152,12 @@ fn report(layout: &Layout, name: &str, holds: bool, since: SystemTime) -> Value 
 fn libraries(layout: &Layout, summary: &Summary) -> Result<BTreeMap<String, Made>> {
     let mut made = BTreeMap::new();
     for build in &summary.builds {
-        let folder = build.prefix.join("lib");
-        for path in files_below(&folder)? {
+        let folders = ["lib", "python"].map(|folder| build.prefix.join(folder));
+        let mut files = Vec::new();
+        for folder in folders.iter().filter(|folder| folder.is_dir()) {
+            files.extend(files_below(folder)?);
+        }
+        for path in files {
             let ending = path.extension().unwrap_or_default();
             if path.is_symlink() || !["dylib", "metallib", "so"].iter().any(|e| ending == *e) {
                 continue;
@@ -158,24 +174,35 @@ fn libraries(layout: &Layout, summary: &Summary) -> Result<BTreeMap<String, Made
     Ok(made)
 }
 
-/// The first line of each log is the command that it is of.
-fn commands(layout: &Layout) -> Result<BTreeMap<String, String>> {
-    let words: Vec<String> = std::env::args()
-        .map(|word| crate::process::quote(&word))
-        .collect();
-    let mut commands = BTreeMap::from([("this run".to_string(), words.join(" "))]);
-    if !layout.logs().is_dir() {
-        return Ok(commands);
-    }
-    for path in files_below(&layout.logs())? {
-        let text = std::fs::read(&path).doing(reading(&path))?;
-        let text = String::from_utf8_lossy(&text);
-        let command = text.lines().next().and_then(|line| line.strip_prefix("$ "));
-        if let (Some(name), Some(command)) = (path.file_stem(), command) {
-            commands.insert(name.to_string_lossy().into(), command.into());
+/// The first line of each log is the command that it is of. Only those of this setup's builds:
+/// other commands keep their logs in the same folder.
+fn commands(layout: &Layout, summary: &Summary) -> Result<BTreeMap<String, Ran>> {
+    let mut commands = BTreeMap::new();
+    let sides = summary.builds.iter().map(|build| build.side.name());
+    for name in sides.flat_map(|side| [side.to_string(), format!("{side}-c")]) {
+        for step in ["configure", "build", "install"] {
+            let name = format!("{name}-{step}");
+            let path = layout.logs().join(format!("{name}.log"));
+            if !path.is_file() {
+                continue;
+            }
+            let text = std::fs::read(&path).doing(reading(&path))?;
+            let written = path.metadata().and_then(|metadata| metadata.modified());
+            let written = seconds(written.doing(reading(&path))?);
+            let text = String::from_utf8_lossy(&text);
+            let command = text.lines().next().and_then(|line| line.strip_prefix("$ "));
+            if let Some(command) = command.map(String::from) {
+                commands.insert(name, Ran { command, written });
+            }
         }
     }
     Ok(commands)
+}
+
+/// Since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// The text without the folders that name a person: the project's is `.`, the home is `~`.
@@ -211,7 +238,9 @@ mod tests {
              -DCMAKE_BUILD_TYPE=Release\n-- Building with macOS SDK version 26.0\n"
         );
         put("logs/fork-configure.log", &configure);
-        put("logs/notes.txt", "no command\n");
+        put("logs/fork-build.log", "no command\n");
+        put("logs/macos-quick-configure.log", "$ cmake -S elsewhere\n");
+        put("fork/python/mlx/core.cpython-312-darwin.so", "module");
         put("reports/probe.json", r#"{"probes":7,"failed":0}"#);
         put("reports/parity.json", r#"{"passed":648,"failed":1}"#);
         let summary = Summary {
@@ -261,7 +290,7 @@ mod tests {
                 .pointer(pointer)
                 .unwrap_or_else(|| panic!("{pointer}"))
         };
-        assert_eq!(at("/format"), 1);
+        assert_eq!(at("/format"), 2);
         assert_eq!(at("/machine/chip"), "Apple M4 Pro");
         assert_eq!(at("/machine/xcode_build"), "17A400");
         assert_eq!(at("/setup/pin"), "v0.31.2");
@@ -271,12 +300,17 @@ mod tests {
         assert_eq!(at("/parity/failed"), 1);
         assert_eq!(at("/libraries/fork~1lib~1mlx.metallib/size"), 7);
         let libraries = record["libraries"].as_object().unwrap();
-        assert_eq!(libraries.len(), 2);
+        assert_eq!(libraries.len(), 3);
+        let module = "fork/python/mlx/core.cpython-312-darwin.so";
+        assert_eq!(libraries[module]["size"], 6);
         assert_eq!(
-            at("/commands/fork-configure"),
+            at("/commands/fork-configure/command"),
             "cmake -G Ninja -S ./target/mlx/src -B ./target/mlx/build -DCMAKE_BUILD_TYPE=Release"
         );
-        assert!(record["commands"].get("notes").is_none());
+        assert!(at("/commands/fork-configure/written").as_u64().unwrap() > 1_600_000_000);
+        // What had no command, and what no build of this setup was made by.
+        assert_eq!(record["commands"].as_object().unwrap().len(), 1);
+        assert!(!at("/run").as_str().unwrap().is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::report::{Report, Row, Verdict};
 use crate::build::files::{copy, files_below};
 use crate::build::tools::Tools;
 use crate::build::{Options, Recipe, Variant};
+use crate::device::Device;
 use crate::error::{Doing, Error, Kind, Result, reading, writing};
 use crate::layout::Layout;
 use crate::parity::{self, Plan};
@@ -144,6 +145,8 @@ impl<'a> Stand<'a> {
         variant.build(ui)?;
         let plan = Plan {
             filter: bench.cases.map(String::from),
+            // Deliberate faults are those of a processor's kernels.
+            device: Device::Cpu,
             stock: false,
             simds: vec![simd.into()],
             // One other than most machines have: enough to see that the count matters.

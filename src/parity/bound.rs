@@ -1,12 +1,8 @@
-//! How far a float32 dot may be from the exact one. Derived in docs/parity.md, not chosen;
-//! the only number here that is not arithmetic is what a device's exp, pow and tanh may err.
+//! How far a float32 dot may be from the exact one. Derived in docs/parity.md, not chosen.
 
-use super::float::{Float, pow2};
+use super::arithmetic::SMALLEST_NORMAL;
+use super::float::{Float, pow2, unit};
 use super::quant::{Quant, Weight};
-
-/// Ulps (of float32) by which the device's exp, tanh and pow may differ from the true value:
-/// glibc and the vector versions in use stay within 2 on CPUs.
-pub const FUNCTION_ULPS: f64 = 2.0;
 
 /// The largest |float32 dot − exact dot|, for any order of summation, with or without fused
 /// multiply-add, weights dequantized first or scale and bias folded out of each group:
@@ -36,6 +32,81 @@ impl DotBound {
     /// Σ(|s| + |q|).
     pub fn underflow(&self, x: f64, factors: f64) -> f64 {
         2.0 * pow2(-150) * (x + factors + 3.0 * self.k as f64)
+    }
+}
+
+/// What the tiles of stock's matrix products on GPUs add, as a multiple of |x|: they round the
+/// dequantized weights, s·q and its sum with b, to the type in which the op computes. Some
+/// multiply float32 numbers as TF32, whose 11 bits may be those that are left of 24.
+pub fn of_tiles(float: Float, weight: &Weight) -> f64 {
+    if float == Float::F32 {
+        let u = pow2(-10);
+        return (2.0 * u + u * u) * weight.value.abs();
+    }
+    let u = float.unit_roundoff();
+    let lost = float.ulp(0.0) / 2.0;
+    // Codes are taken where they lie in their byte, shifted by 6 bits at most, and the scale is
+    // divided by as much.
+    let smallest_normal = float.ulp(0.0) / (2.0 * u);
+    let divided = match weight.scale < 64.0 * smallest_normal {
+        true => 64.0 * weight.code * lost,
+        false => 0.0,
+    };
+    let product = u * weight.scaled + lost + divided;
+    product + u * (weight.scaled + product + weight.bias) + lost
+}
+
+/// The units of a column's scales, codes and biases: every value that is made of them is a
+/// multiple of a product of these, so that it is subnormal only where that is.
+#[derive(Debug, Clone, Copy)]
+pub struct Units {
+    s: f64,
+    q: f64,
+    b: f64,
+}
+
+impl Units {
+    /// Of these weights.
+    pub fn of(weights: &[Weight]) -> Self {
+        let least = |of: fn(&Weight) -> f64| {
+            let units = weights.iter().map(|weight| unit(of(weight)));
+            units.fold(f64::INFINITY, f64::min)
+        };
+        Units {
+            s: least(|weight| weight.scale),
+            q: least(|weight| weight.code),
+            b: least(|weight| weight.bias),
+        }
+    }
+
+    /// What a device may change in the dot of `x`, whose unit is `x_unit`, with the weights that
+    /// have these units, if it takes subnormal numbers for 0.
+    pub fn flushed(self, (x, x_unit): (&[f64], f64), weights: &[Weight]) -> f64 {
+        let Units { s, q, b } = self;
+        let lost = |unit: f64| match unit < SMALLEST_NORMAL {
+            true => SMALLEST_NORMAL,
+            false => 0.0,
+        };
+        // Made, each once for a term, and multiplied by what is named.
+        let by_s = 2.0 * lost(x_unit * q); // x·q, a sum of these
+        let by_b = lost(x_unit); // a sum of x
+        let by_x = lost(s * q) + lost(b.min(s * q)); // s·q, s·q + b
+        let by_q = lost(x_unit * s); // x·s
+        let by_one = 4.0 * lost((x_unit * s * q).min(x_unit * b));
+        let given = lost(x_unit.min(s).min(b));
+        if given + by_s + by_b + by_x + by_q + by_one == 0.0 {
+            return 0.0;
+        }
+        let small = |v: f64| f64::from(u8::from(v < SMALLEST_NORMAL));
+        let mut sum = 0.0;
+        for (x, w) in x.iter().zip(weights) {
+            let x = x.abs();
+            sum += x * w.scaled * (small(x) + small(w.scale));
+            sum += x * w.bias * (small(x) + small(w.bias));
+            sum += by_s * w.scale + by_b * w.bias + by_x * x + by_q * w.code + by_one;
+        }
+        // The roundings that follow: γ of the longest dots is far below this.
+        sum * (1.0 + pow2(-6))
     }
 }
 
@@ -99,7 +170,8 @@ mod tests {
                 value: s * q + b,
                 scaled: s * q,
                 bias: b.abs(),
-                factors: s + q,
+                scale: s,
+                code: q,
             }
         }
 

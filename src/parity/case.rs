@@ -3,6 +3,7 @@
 
 use mlx_fork_sys::Array;
 
+use super::arithmetic::Arithmetic;
 use super::engine::Engine;
 use super::float::Float;
 use super::judge::Expected;
@@ -10,6 +11,7 @@ use super::ops::Storage;
 use super::quant::Quant;
 use super::tensor::Tensors;
 use crate::Result;
+use crate::device::Device;
 
 /// How the fork is meant to compute a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub enum Wanted {
     Fast,
     /// By a kernel of ours, fast or general: a composition of stock's ops is a failure.
     Kernel,
+    /// By the general kernel.
+    General,
+    /// By a composition of stock's ops, which does it better.
+    Composition,
     /// By whatever path: there is nothing to compute, or the composition is the definition.
     Any,
 }
@@ -28,8 +34,9 @@ impl Wanted {
     /// doesn't say which it has.
     pub fn admits(self, path: Option<&str>, simd: Option<&str>) -> bool {
         match (self, path) {
-            (Wanted::Any, _) | (_, Some("fast")) => true,
-            (Wanted::Kernel, Some("general")) => true,
+            (Wanted::Any, _) | (Wanted::Fast | Wanted::Kernel, Some("fast")) => true,
+            (Wanted::Composition, Some("composition")) => true,
+            (Wanted::Kernel | Wanted::General, Some("general")) => true,
             (Wanted::Fast, Some("general")) => matches!(simd, None | Some("portable")),
             _ => false,
         }
@@ -41,6 +48,8 @@ impl std::fmt::Display for Wanted {
         f.pad(match self {
             Wanted::Fast => "the fast path",
             Wanted::Kernel => "a kernel",
+            Wanted::General => "the general path",
+            Wanted::Composition => "the composition",
             Wanted::Any => "any path",
         })
     }
@@ -80,14 +89,20 @@ pub trait Case: Send + Sync {
     /// The inputs of a seed: the same bits in every process.
     fn inputs(&self, seed: u64) -> Tensors;
 
-    /// What the result must be, from the inputs alone.
-    fn expected(&self, inputs: &Tensors) -> Expected;
+    /// What the result must be, from the inputs alone, on a device whose arithmetic is such.
+    fn expected_on(&self, arithmetic: Arithmetic, inputs: &Tensors) -> Expected;
+
+    /// What it must be where subnormal numbers count.
+    fn expected(&self, inputs: &Tensors) -> Expected {
+        self.expected_on(Arithmetic::CPU, inputs)
+    }
 
     /// Why stock can't compute it; none where it can.
     fn not_on_stock(&self) -> Option<&'static str>;
 
-    /// How the fork is meant to compute it.
-    fn wanted(&self) -> Wanted;
+    /// How the fork is meant to compute it on a device: on a GPU, as the rules of
+    /// `backend/metal/launch.cpp` have it.
+    fn wanted(&self, device: Device) -> Wanted;
 
     /// The same result from stock's ops.
     fn composition<'a>(&'a self, engine: &'a Engine, inputs: &Tensors) -> Result<Computation<'a>>;
@@ -133,5 +148,13 @@ mod tests {
         assert!(Wanted::Kernel.admits(Some("general"), Some("avx512")));
         assert!(!Wanted::Kernel.admits(Some("composition"), None));
         assert!(Wanted::Any.admits(Some("composition"), None));
+        for (wanted, path) in [
+            (Wanted::General, "general"),
+            (Wanted::Composition, "composition"),
+        ] {
+            for took in ["fast", "general", "composition"] {
+                assert_eq!(wanted.admits(Some(took), None), took == path);
+            }
+        }
     }
 }

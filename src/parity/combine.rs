@@ -1,7 +1,8 @@
 //! The weighted sum over a token's experts, for intervals, in every way of accumulating that
 //! the ops know. Each step is monotone in what goes in, so two runs give both ends.
 
-use super::chain::Interval;
+use super::arithmetic::{Arithmetic, SMALLEST_NORMAL};
+use super::chain::{Interval, On};
 use super::float::Float;
 use super::judge::NOT_FINITE;
 
@@ -62,6 +63,7 @@ pub fn combine(
     (products, weight): (Float, Float),
     p: &[Interval],
     w: &[f64],
+    arithmetic: Arithmetic,
 ) -> Interval {
     if p.iter().any(|(low, high)| low.is_nan() || high.is_nan()) {
         return (f64::NAN, f64::NAN);
@@ -72,39 +74,47 @@ pub fn combine(
     }
     let result = accumulate.result(products, weight);
     if accumulate == Accumulate::Native {
-        return any_order(result, p, w);
+        return any_order(result, p, w, arithmetic);
     }
-    let (mut low, mut high) = (0.0, 0.0);
-    for ((p_low, p_high), w) in p.iter().zip(w) {
+    let mut sum = (0.0, 0.0);
+    for (p, w) in p.iter().zip(w) {
         let w = match accumulate {
             Accumulate::Exact => products.round(*w),
             _ => *w,
         };
-        let (down, up) = if w >= 0.0 {
-            (p_low, p_high)
-        } else {
-            (p_high, p_low)
-        };
-        low = step(accumulate, products, low, *down, w);
-        high = step(accumulate, products, high, *up, w);
+        let p = arithmetic.kept(*p);
+        let step = |w: f64| step(accumulate, (products, arithmetic), sum, p, w);
+        // A weight that the device takes for 0 counts as both.
+        let zero = arithmetic.flushes && w.abs() < SMALLEST_NORMAL;
+        let (all, other) = (step(w), step(if zero { 0.0 } else { w }));
+        sum = arithmetic.kept((all.0.min(other.0), all.1.max(other.1)));
     }
-    (result.round(low), result.round(high))
+    arithmetic.kept((result.round(sum.0), result.round(sum.1)))
 }
 
-fn step(accumulate: Accumulate, float: Float, sum: f64, p: f64, w: f64) -> f64 {
+fn step(accumulate: Accumulate, on: On, sum: Interval, p: Interval, w: f64) -> Interval {
+    let (down, up) = if w >= 0.0 { p } else { (p.1, p.0) };
+    let rounded = |float: Float| {
+        let product = on.1.kept((float.round(down * w), float.round(up * w)));
+        (
+            float.round(sum.0 + product.0),
+            float.round(sum.1 + product.1),
+        )
+    };
     match accumulate {
-        Accumulate::Exact => float.round(sum + float.round(p * w)),
+        Accumulate::Exact => rounded(on.0),
         // float64 would round the sum twice; this is the machine's or libm's own fma.
-        Accumulate::Fma | Accumulate::Fp32 => f64::from((p as f32).mul_add(w as f32, sum as f32)),
-        Accumulate::NoFma | Accumulate::Fp32NoFma | Accumulate::Native => {
-            Float::F32.round(sum + Float::F32.round(p * w))
+        Accumulate::Fma | Accumulate::Fp32 => {
+            let fused = |p: f64, sum: f64| f64::from((p as f32).mul_add(w as f32, sum as f32));
+            (fused(down, sum.0), fused(up, sum.1))
         }
+        Accumulate::NoFma | Accumulate::Fp32NoFma | Accumulate::Native => rounded(Float::F32),
     }
 }
 
 /// k products and k − 1 additions in `float`, in any order: the exact sum and the classic
 /// bound, k + 1 roundings on the longest path (the sum may start from a zero).
-fn any_order(float: Float, p: &[Interval], w: &[f64]) -> Interval {
+fn any_order(float: Float, p: &[Interval], w: &[f64], arithmetic: Arithmetic) -> Interval {
     let (mut low, mut high, mut magnitude) = (0.0, 0.0, 0.0);
     for ((p_low, p_high), w) in p.iter().zip(w) {
         let w = float.round(*w);
@@ -115,12 +125,18 @@ fn any_order(float: Float, p: &[Interval], w: &[f64]) -> Interval {
     }
     let n = p.len() as f64 + 1.0;
     let u = float.unit_roundoff();
-    let slack = n * u / (1.0 - n * u) * magnitude + n * float.ulp(0.0);
+    // Each product with its factors, and each sum.
+    let lost = match arithmetic.flushes {
+        true => 4.0 * SMALLEST_NORMAL,
+        false => float.ulp(0.0),
+    };
+    let slack = n * u / (1.0 - n * u) * magnitude + n * lost;
     (float.round(low - slack), float.round(high + slack))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::float::pow2;
     use super::*;
 
     fn points(v: &[f64]) -> Vec<Interval> {
@@ -128,7 +144,7 @@ mod tests {
     }
 
     fn one(accumulate: Accumulate, types: (Float, Float), p: &[f64], w: &[f64]) -> f64 {
-        let (low, high) = combine(accumulate, types, &points(p), w);
+        let (low, high) = combine(accumulate, types, &points(p), w, Arithmetic::CPU);
         assert_eq!(low, high);
         low
     }
@@ -173,6 +189,7 @@ mod tests {
             (Float::F32, Float::F32),
             &[(1.0, 2.0), (1.0, 2.0)],
             &[-1.0, 1.0],
+            Arithmetic::CPU,
         );
         assert_eq!(all, (-1.0, 1.0));
     }
@@ -189,7 +206,8 @@ mod tests {
     fn a_product_that_is_not_finite_makes_the_sum_so_whatever_its_weight() {
         let types = (Float::Bf16, Float::F32);
         for accumulate in Accumulate::ALL {
-            let all = combine(accumulate, types, &[(1.0, 1.0), NOT_FINITE], &[0.5, 0.0]);
+            let products = [(1.0, 1.0), NOT_FINITE];
+            let all = combine(accumulate, types, &products, &[0.5, 0.0], Arithmetic::GPU);
             assert_eq!(all, NOT_FINITE);
         }
     }
@@ -198,7 +216,38 @@ mod tests {
     fn native_takes_any_order_in_the_promoted_type() {
         let types = (Float::Bf16, Float::F32);
         assert_eq!(Accumulate::Native.result(types.0, types.1), Float::F32);
-        let (low, high) = combine(Accumulate::Native, types, &points(&[1.0, 2.0]), &[0.5, 0.5]);
+        let products = points(&[1.0, 2.0]);
+        let (low, high) = combine(
+            Accumulate::Native,
+            types,
+            &products,
+            &[0.5, 0.5],
+            Arithmetic::CPU,
+        );
         assert!(low <= 1.5 && 1.5 <= high && high - low < 1e-5);
+    }
+
+    #[test]
+    fn what_a_gpu_takes_for_zero_may_be_so_in_every_step() {
+        let (types, small) = ((Float::F32, Float::F32), pow2(-130));
+        for accumulate in Accumulate::ALL {
+            for (p, w) in [(small, 1.0), (1.0, small), (small * 64.0, 1.0 / 64.0)] {
+                let all = |arithmetic| combine(accumulate, types, &points(&[p]), &[w], arithmetic);
+                let (low, high) = all(Arithmetic::GPU);
+                assert!(
+                    low <= 0.0 && high >= small,
+                    "{accumulate:?}: {low:e} {high:e}"
+                );
+                assert!(accumulate == Accumulate::Native || all(Arithmetic::CPU).0 == small);
+            }
+        }
+        let usual = combine(
+            Accumulate::Exact,
+            types,
+            &points(&[2.0]),
+            &[3.0],
+            Arithmetic::GPU,
+        );
+        assert_eq!(usual, (6.0, 6.0));
     }
 }

@@ -3,8 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::bound::DotBound;
-use super::float::Float;
+use super::arithmetic::Arithmetic;
+use super::bound::{DotBound, Units, of_tiles};
+use super::float::{Float, unit};
 use super::judge::NOT_FINITE;
 use super::quant::{Weight, Weights};
 
@@ -41,8 +42,15 @@ pub type Pair = Option<(usize, usize)>;
 
 /// The dots of every pair, N for each, in the order of `pairs`. `x` holds rows of length K.
 /// `dyadic` says that the inputs keep every partial sum exact in float32 (`inputs` makes and
-/// tests such): then only the exact value, rounded once, is admissible.
-pub fn dots(x: &[f64], weights: &Weights, pairs: &[Pair], float: Float, dyadic: bool) -> Vec<Dot> {
+/// tests such): then only the exact value, rounded once, is admissible, but for what the
+/// device's arithmetic makes of subnormal numbers and of weights.
+pub fn dots(
+    x: &[f64],
+    weights: &Weights,
+    pairs: &[Pair],
+    (float, dyadic): (Float, bool),
+    arithmetic: Arithmetic,
+) -> Vec<Dot> {
     let (n, k) = (weights.n(), weights.k());
     let mut by_expert: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.experts()];
     let mut result = vec![Dot::NAN; pairs.len() * n];
@@ -52,15 +60,16 @@ pub fn dots(x: &[f64], weights: &Weights, pairs: &[Pair], float: Float, dyadic: 
         }
     }
     let rows: Vec<Row> = x.chunks(k.max(1)).map(Row::new).collect();
-    let bound = (!dyadic).then(|| DotBound::new(weights.quant(), weights.transpose(), k));
+    let bound = (!dyadic || arithmetic.tiles)
+        .then(|| DotBound::new(weights.quant(), weights.transpose(), k));
     for (expert, uses) in by_expert.iter().enumerate().filter(|(_, u)| !u.is_empty()) {
         let columns: Vec<Vec<Dot>> = (0..n)
             .into_par_iter()
             .map_init(Vec::new, |weights_of, n| {
                 weights.column(expert, n, weights_of);
-                let column = Column::new(weights_of, bound);
+                let column = Column::new(weights_of, bound, (float, arithmetic));
                 uses.iter()
-                    .map(|(_, row)| column.dot(&rows[*row], float))
+                    .map(|(_, row)| column.dot(&rows[*row]))
                     .collect()
             })
             .collect();
@@ -78,6 +87,8 @@ struct Row<'a> {
     x: &'a [f64],
     /// Σ|x|.
     magnitude: f64,
+    /// All its values are multiples of this power of two.
+    unit: f64,
     /// What all its dots are, where it holds a NaN or an infinity.
     fixed: Option<Dot>,
 }
@@ -88,6 +99,7 @@ impl<'a> Row<'a> {
         Row {
             x,
             magnitude,
+            unit: x.iter().map(|x| unit(*x)).fold(f64::INFINITY, f64::min),
             // An infinity times a weight is infinite or, if that is 0, NaN; further ones make
             // it NaN at most. So no dot of the row is finite.
             fixed: match magnitude {
@@ -100,47 +112,70 @@ impl<'a> Row<'a> {
 }
 
 /// The weights of one column, and how far a dot with them may be off.
-struct Column {
-    values: Vec<f64>,
+struct Column<'a> {
+    weights: &'a [Weight],
     /// The bound as multiples of |x|; empty where the dot is exact.
     errors: Vec<f64>,
     bound: Option<DotBound>,
+    /// Σ(|s| + |q|).
     factors: f64,
+    /// Where subnormal numbers may be 0.
+    units: Option<Units>,
+    float: Float,
+    arithmetic: Arithmetic,
 }
 
-impl Column {
-    fn new(weights: &[Weight], bound: Option<DotBound>) -> Self {
+impl<'a> Column<'a> {
+    fn new(
+        weights: &'a [Weight],
+        bound: Option<DotBound>,
+        (float, arithmetic): (Float, Arithmetic),
+    ) -> Self {
+        let tiles = |w: &Weight| match arithmetic.tiles {
+            true => of_tiles(float, w),
+            false => 0.0,
+        };
         Column {
-            values: weights.iter().map(|w| w.value).collect(),
+            weights,
             errors: bound.map_or_else(Vec::new, |bound| {
-                weights.iter().map(|w| bound.of_weight(w)).collect()
+                let errors = weights.iter().map(|w| bound.of_weight(w) + tiles(w));
+                errors.collect()
             }),
             bound,
-            factors: weights.iter().map(|w| w.factors).sum(),
+            factors: weights.iter().map(|w| w.scale + w.code).sum(),
+            units: arithmetic.flushes.then(|| Units::of(weights)),
+            float,
+            arithmetic,
         }
     }
 
-    fn dot(&self, row: &Row, float: Float) -> Dot {
+    fn dot(&self, row: &Row) -> Dot {
         if let Some(dot) = row.fixed {
             return dot;
         }
         let mut exact = 0.0;
-        let Some(bound) = self.bound else {
-            for (x, w) in row.x.iter().zip(&self.values) {
-                exact += x * w;
+        for (x, w) in row.x.iter().zip(self.weights) {
+            exact += x * w.value;
+        }
+        let mut slack = self
+            .units
+            .map_or(0.0, |units| units.flushed((row.x, row.unit), self.weights));
+        if let Some(bound) = self.bound {
+            slack += bound.underflow(row.magnitude, self.factors);
+            for (x, error) in row.x.iter().zip(&self.errors) {
+                slack += x.abs() * error;
             }
-            return Dot::exactly(float, exact);
+        }
+        let dot = match slack == 0.0 {
+            true => Dot::exactly(self.float, exact),
+            false => Dot {
+                exact,
+                low: self.float.round(exact - slack),
+                high: self.float.round(exact + slack),
+            },
         };
-        let mut slack = bound.underflow(row.magnitude, self.factors);
-        for ((x, w), error) in row.x.iter().zip(&self.values).zip(&self.errors) {
-            exact += x * w;
-            slack += x.abs() * error;
-        }
-        Dot {
-            exact,
-            low: float.round(exact - slack),
-            high: float.round(exact + slack),
-        }
+        let (low, high) = self.arithmetic.kept((dot.low, dot.high));
+        Dot { low, high, ..dot }
     }
 }
 
@@ -184,7 +219,7 @@ mod tests {
         let mut x = vec![1.0; 32];
         x.extend(vec![2.0; 32]);
         let pairs = [Some((1, 0)), None, Some((0, 1)), Some((0, 0))];
-        let dots = dots(&x, &ones(), &pairs, Float::F16, true);
+        let dots = dots(&x, &ones(), &pairs, (Float::F16, true), Arithmetic::CPU);
         assert_eq!(
             (dots[0].exact, dots[0].low, dots[0].high),
             (64.0, 64.0, 64.0)
@@ -196,7 +231,13 @@ mod tests {
     #[test]
     fn inexact_inputs_get_an_interval_around_the_exact_value() {
         let x = vec![0.3; 32];
-        let dot = dots(&x, &ones(), &[Some((0, 0))], Float::F32, false)[0];
+        let dot = dots(
+            &x,
+            &ones(),
+            &[Some((0, 0))],
+            (Float::F32, false),
+            Arithmetic::CPU,
+        )[0];
         assert!(dot.low < dot.exact && dot.exact < dot.high);
         // 34 roundings at most, each of 2^-24 of the sum of magnitudes 9.6.
         assert!(dot.high - dot.low < 2.1 * 34.0 * 9.6 / f64::from(1 << 24));
@@ -207,7 +248,7 @@ mod tests {
         let mut x = vec![1.0; 96];
         (x[3], x[40], x[70], x[71]) = (f64::INFINITY, f64::NAN, f64::NAN, f64::INFINITY);
         let pairs = [0, 1, 2].map(|row| Some((row, 1)));
-        let dots = dots(&x, &ones(), &pairs, Float::F32, true);
+        let dots = dots(&x, &ones(), &pairs, (Float::F32, true), Arithmetic::CPU);
         assert_eq!((dots[0].low, dots[0].high), NOT_FINITE);
         assert!(dots[1].low.is_nan() && dots[2].low.is_nan());
     }
@@ -215,7 +256,13 @@ mod tests {
     #[test]
     fn a_zero_that_is_exact_may_have_either_sign() {
         let x = [[1.0; 16], [-1.0; 16]].concat();
-        let zero = dots(&x, &ones(), &[Some((0, 0))], Float::F16, true)[0];
+        let zero = dots(
+            &x,
+            &ones(),
+            &[Some((0, 0))],
+            (Float::F16, true),
+            Arithmetic::CPU,
+        )[0];
         assert!(zero.low.is_sign_negative() && zero.high.is_sign_positive());
         assert_eq!((zero.low, zero.high), (0.0, 0.0));
     }

@@ -2,12 +2,14 @@
 //! the same kernel without a fault must pass. A small float32 kernel stands in for the fork's;
 //! faults in what it reads are made in its inputs. Tests only.
 
+use super::arithmetic::Arithmetic;
 use super::case::Case;
 use super::float::{Float, pow2};
 use super::judge::Judgement;
 use super::ops::catalogue;
 use super::quant::{Quant, Weights};
 use super::tensor::{Tensor, Tensors};
+use crate::device::Device;
 
 const B4G64: Quant = Quant::Affine { bits: 4, group: 64 };
 const EXACT: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/exact";
@@ -15,6 +17,7 @@ const REAL: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/qwen3/t1";
 const REAL_F16: &str = "gather_qmm_swiglu/affine-b4-g64/f16/qwen3/t1";
 const TINY: &str = "gather_qmm_swiglu/affine-b4-g64/f32/tiny";
 const TINY_EXACT: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/tiny/exact";
+const MIXED_EXACT: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/mixed/exact";
 const NOT_FINITE: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/not-finite/exact";
 const GROUPED: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/t9-grouped/exact";
 const COMBINE: &str = "gather_qmm_downproj_combine/affine-b4-g64/f32/no_fma-wf32/exact/wide";
@@ -105,7 +108,11 @@ fn gated(g: f64, u: f64, float: Float, fault: Fault) -> f64 {
 }
 
 fn judge(case: &dyn Case, values: &[f64]) -> Judgement {
-    let expected = case.expected(&case.inputs(1));
+    judge_on(Arithmetic::CPU, case, values)
+}
+
+fn judge_on(arithmetic: Arithmetic, case: &dyn Case, values: &[f64]) -> Judgement {
+    let expected = case.expected_on(arithmetic, &case.inputs(1));
     let result = Tensor::of_floats(expected.float, &expected.shape, values);
     expected.judge(&result).unwrap()
 }
@@ -251,6 +258,59 @@ fn bits_that_are_lost_below_the_normal_range_are_rejected() {
     assert!(flushed.wrong > 0);
 }
 
+/// What a perfect kernel makes of activations of which subnormal ones are taken for 0.
+fn with_flushed_activations(case: &dyn Case) -> Vec<f64> {
+    let mut inputs = case.inputs(1);
+    each_x(
+        &mut inputs,
+        |_, v| if v.abs() < pow2(-126) { 0.0 } else { v },
+    );
+    let middle = case.expected(&inputs);
+    middle.admissible.iter().map(|(low, _)| *low).collect()
+}
+
+#[test]
+fn a_gpu_may_take_subnormal_numbers_for_zero_and_nothing_else() {
+    for name in [TINY_EXACT, MIXED_EXACT] {
+        let case = case(name);
+        let mut values = with_flushed_activations(case.as_ref());
+        assert!(judge(case.as_ref(), &values).wrong > 0, "{name}");
+        let judged = judge_on(Arithmetic::GPU, case.as_ref(), &values);
+        assert_eq!(judged.wrong, 0, "{name}: {:?}", judged.worst);
+        values.iter_mut().for_each(|v| *v += 1e3);
+        let judged = judge_on(Arithmetic::GPU, case.as_ref(), &values);
+        assert_eq!(judged.wrong, judged.elements, "{name}");
+    }
+    // Rows without subnormal numbers are as sharp as ever, beside such rows too.
+    let case = case(MIXED_EXACT);
+    let flushing = Arithmetic {
+        flushes: true,
+        ..Arithmetic::CPU
+    };
+    let [cpu, gpu] = [Arithmetic::CPU, flushing]
+        .map(|arithmetic| case.expected_on(arithmetic, &case.inputs(1)).admissible);
+    let token = gpu.len() / 7;
+    for usual in [0, 2, 3, 5, 6] {
+        let places = usual * token..(usual + 1) * token;
+        assert_eq!(gpu[places.clone()], cpu[places]);
+    }
+}
+
+#[test]
+fn stocks_tiles_may_round_weights_and_nothing_else() {
+    let tiles = Arithmetic::of(Device::Gpu, Some("composition"));
+    let case = case(EXACT);
+    for (fault, passes) in [
+        (Fault::None, true),
+        (Fault::NarrowWeights, true),
+        (Fault::TailDropped, false),
+    ] {
+        let values = swiglu(&case.inputs(1), Float::Bf16, fault);
+        let judged = judge_on(tiles, case.as_ref(), &values);
+        assert_eq!(judged.wrong == 0, passes, "{fault:?}: {judged:?}");
+    }
+}
+
 #[test]
 fn a_row_that_is_not_finite_must_be_so_alone() {
     let tamed = from_other_inputs(NOT_FINITE, |inputs| {
@@ -305,7 +365,7 @@ fn products(inputs: &Tensors) -> (Vec<f64>, Vec<f64>, usize, usize) {
         .map(|(row, expert)| Some((row, *expert as usize)))
         .collect();
     let float = inputs["h"].dtype.float().unwrap();
-    let dots = super::dot::dots(&h, &weights, &pairs, float, true);
+    let dots = super::dot::dots(&h, &weights, &pairs, (float, true), Arithmetic::CPU);
     let p = dots.iter().map(|dot| dot.low).collect();
     let active = *inputs["weights"].shape.last().unwrap();
     (p, inputs["weights"].floats(), active, weights.n())

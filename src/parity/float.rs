@@ -157,8 +157,8 @@ fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f64) -> Vec<f64
 }
 
 /// 2^exponent, exactly, for float64's normal range.
-pub fn pow2(exponent: i32) -> f64 {
-    debug_assert!((-1022..=1023).contains(&exponent));
+pub const fn pow2(exponent: i32) -> f64 {
+    debug_assert!(exponent >= -1022 && exponent <= 1023);
     f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
@@ -166,6 +166,16 @@ pub fn pow2(exponent: i32) -> f64 {
 /// normal exponent, which is below every type here.
 pub fn exponent_of(v: f64) -> i32 {
     ((v.to_bits() >> 52) & 0x7ff) as i32 - 1023
+}
+
+/// The largest power of two that divides `v`, infinite for 0 and what is not finite: sums and
+/// roundings of multiples of a unit are multiples of it.
+pub fn unit(v: f64) -> f64 {
+    if v == 0.0 || !v.is_finite() {
+        return f64::INFINITY;
+    }
+    let fraction = (v.to_bits() & ((1 << 52) - 1)) | (1 << 52);
+    pow2(exponent_of(v) - 52 + fraction.trailing_zeros() as i32)
 }
 
 #[cfg(test)]

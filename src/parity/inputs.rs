@@ -251,8 +251,9 @@ pub fn combine_weights(stream: Stream, float: Float, shape: &[usize]) -> Tensor 
 
 #[cfg(test)]
 mod tests {
+    use super::super::arithmetic::Arithmetic;
     use super::super::dot::dots;
-    use super::super::float::exponent_of;
+    use super::super::float::unit;
     use super::super::quant::Weights;
     use super::super::twist::Twist;
     use super::*;
@@ -302,7 +303,13 @@ mod tests {
             ] {
                 let (x, weights) = setup(quant, values, Float::Bf16, 256);
                 let pairs: Vec<_> = (0..4).map(|row| Some((row, 0))).collect();
-                let dots = dots(&x.floats(), &weights, &pairs, Float::F32, true);
+                let dots = dots(
+                    &x.floats(),
+                    &weights,
+                    &pairs,
+                    (Float::F32, true),
+                    Arithmetic::CPU,
+                );
                 let square: f64 = dots.iter().map(|d| d.exact * d.exact).sum();
                 let deviation = (square / dots.len() as f64).sqrt() / wanted;
                 assert!(
@@ -313,17 +320,8 @@ mod tests {
         }
     }
 
-    /// The largest power of two that divides `v`.
-    fn unit(v: f64) -> f64 {
-        let fraction = (v.to_bits() & ((1 << 52) - 1)) | (1 << 52);
-        pow2(exponent_of(v) - 52 + fraction.trailing_zeros() as i32)
-    }
-
     fn least_unit(values: impl Iterator<Item = f64>) -> f64 {
-        values
-            .filter(|v| *v != 0.0)
-            .map(unit)
-            .fold(f64::MAX, f64::min)
+        values.map(unit).fold(f64::INFINITY, f64::min)
     }
 
     /// The sum of all products' magnitudes in units of a power of two that divides them all:

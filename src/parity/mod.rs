@@ -2,10 +2,11 @@
 //! judged against a float64 oracle with a derived bound (docs/parity.md).
 //!
 //! From the bottom up: `float`, `tensor`, `random` (numbers and bytes); `quant`, `dot`,
-//! `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
+//! `arithmetic`, `bound`, `chain`, `combine` (the oracle: what a result must be); `judge` (is it);
 //! `inputs`, `indices`, `twist`, `case`, `ops` (the cases); `engine`, `worker` (one build computing them); `plan`,
 //! `arm` (workers and what comes of them), `verdict`, `run`, `report` (all of it together). The oracle shares nothing with MLX or our kernels.
 
+pub mod arithmetic;
 mod arm;
 pub mod bound;
 pub mod case;

@@ -242,8 +242,10 @@ pub struct Weight {
     pub scaled: f64,
     /// |b|.
     pub bias: f64,
-    /// |s| + |q|: by these an underflow may be multiplied.
-    pub factors: f64,
+    /// |s|.
+    pub scale: f64,
+    /// |q|.
+    pub code: f64,
 }
 
 impl Weight {
@@ -253,7 +255,8 @@ impl Weight {
             value: scaled + b,
             scaled: scaled.abs(),
             bias: b.abs(),
-            factors: s.abs() + q.abs(),
+            scale: s.abs(),
+            code: q.abs(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::arithmetic::Arithmetic;
 use super::case::Case;
 use super::judge::{self, Expected};
 use super::report::{CaseReport, Outcome, SideReport, Verdict};
@@ -37,11 +38,24 @@ pub(super) fn judged(
     stock: &Computed,
     forks: Vec<Fork>,
 ) -> Vec<CaseReport> {
-    let expected = case.expected(&case.inputs(seed));
+    let inputs = case.inputs(seed);
+    let expected = case.expected(&inputs);
     let stock = Judged::new(Form::Stock, stock, &expected);
     forks
         .into_iter()
-        .map(|fork| report(case, seed, &expected, stock.clone(), fork))
+        .map(|fork| {
+            let path = match &fork.own.outcome {
+                Outcome::Done(answer) => answer.path.as_deref(),
+                _ => None,
+            };
+            match Arithmetic::of(fork.loaded.device, path) {
+                Arithmetic::CPU => report(case, seed, &expected, stock.clone(), fork),
+                other => {
+                    let expected = case.expected_on(other, &inputs);
+                    report(case, seed, &expected, stock.clone(), fork)
+                }
+            }
+        })
         .collect()
 }
 
@@ -57,15 +71,17 @@ fn report(
     let mut reasons = [stock.reasons, ours.reasons].concat();
     if ours.report.outcome == "done" {
         let path = ours.report.path.as_deref();
-        let admitted = match fork.loaded.device {
-            Device::Cpu => case.wanted().admits(path, fork.loaded.simd.as_deref()),
-            // What goes to a kernel there depends on the GPU, too.
-            Device::Gpu => path.is_some_and(|path| path != "none"),
+        let (device, simd) = (fork.loaded.device, fork.loaded.simd.as_deref());
+        let wanted = case.wanted(device);
+        let admitted = match device {
+            Device::Cpu => wanted.admits(path, simd),
+            Device::Gpu if path == Some("composition") && !device.has_kernels() => true,
+            // The name of a processor's instructions, which are none of its own.
+            Device::Gpu => wanted.admits(path, Some("gpu")),
         };
         if !admitted {
             reasons.push(format!(
-                "fork: meant for {}, it took the path {}",
-                case.wanted(),
+                "fork: meant for {wanted}, it took the path {}",
                 path.unwrap_or("none")
             ));
         }
@@ -233,4 +249,84 @@ fn result(answer: &Answer, file: &std::path::Path) -> Result<Tensor, String> {
         shape: answer.shape.clone(),
         bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::float::{Float, pow2};
+    use super::super::ops::catalogue;
+    use super::*;
+
+    const TINY: &str = "gather_qmm_swiglu/affine-b4-g64/bf16/tiny/exact";
+
+    /// What is said of a result of a perfect kernel that takes subnormal activations for 0, by
+    /// this path on this device.
+    fn reasons(name: &str, device: Device, path: &str) -> Vec<String> {
+        let cases = catalogue();
+        let case = cases.iter().find(|case| case.name() == name).unwrap();
+        let mut inputs = case.inputs(1);
+        let x = inputs.get_mut("x").unwrap();
+        let float = x.dtype.float().unwrap();
+        let kept = |v: f64| if v.abs() < pow2(-126) { 0.0 } else { v };
+        let flushed: Vec<f64> = x.floats().into_iter().map(kept).collect();
+        *x = Tensor::of_floats(float, &x.shape, &flushed);
+        let made = case.expected(&inputs);
+        let values: Vec<f64> = made.admissible.iter().map(|(low, _)| *low).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let result = Tensor::of_floats(Float::Bf16, &made.shape, &values);
+        std::fs::write(file.path(), result.bytes).unwrap();
+        let computed = |outcome: Outcome| Computed {
+            outcome,
+            file: file.path().into(),
+        };
+        let loaded = Loaded {
+            device,
+            simd: Some("avx2".into()),
+            ..Loaded::default()
+        };
+        let answer = Answer {
+            case: 0,
+            dtype: float.dtype(),
+            shape: made.shape.clone(),
+            path: Some(path.into()),
+            seconds: 0.0,
+            differing: Vec::new(),
+        };
+        let fork = Fork {
+            asked: None,
+            loaded: &loaded,
+            own: computed(Outcome::Done(answer)),
+            others: Vec::new(),
+        };
+        let stock = computed(Outcome::NotRun("not asked for".into()));
+        let mut reports = judged(case.as_ref(), 1, &stock, vec![fork]);
+        reports.remove(0).reasons
+    }
+
+    #[test]
+    fn a_gpu_is_judged_by_what_gpus_may_do() {
+        assert!(reasons(TINY, Device::Gpu, "fast").is_empty());
+        let [reason] = &reasons(TINY, Device::Cpu, "fast")[..] else {
+            panic!("a processor may not do that");
+        };
+        assert!(reason.contains("outside what is admissible"), "{reason}");
+    }
+
+    #[test]
+    fn a_gpu_must_take_the_path_that_the_host_decides_on() {
+        let usual = "gather_qmm_swiglu/affine-b4-g64/bf16/exact";
+        let prompt = "gather_qmm_swiglu/affine-b4-g64/bf16/m12/exact";
+        let columns = "gather_qmm_swiglu/affine-b4-g64/bf16/untransposed/exact";
+        for (name, right, wrong) in [
+            (usual, "fast", "general"),
+            (columns, "general", "fast"),
+            (prompt, "composition", "fast"),
+        ] {
+            assert!(reasons(name, Device::Gpu, right).is_empty(), "{name}");
+            let [reason] = &reasons(name, Device::Gpu, wrong)[..] else {
+                panic!("{name} may not take the path {wrong}");
+            };
+            assert!(reason.contains("it took the path"), "{reason}");
+        }
+    }
 }

@@ -143,6 +143,36 @@ class Cases(unittest.TestCase):
 
         self.same(product, 1e-5)
 
+    def prompt(self, x, indices, **how):
+        """What stock's tiles compute on the GPU, their weights rounded to bfloat16."""
+        gate, up = (
+            [a if a.dtype == mx.uint32 else a.astype(mx.bfloat16) for a in matrix]
+            for matrix in (self.quantized(4, 64, 128), self.quantized(4, 64, 128))
+        )
+        x = x.astype(mx.bfloat16)
+
+        def product():
+            y = mx.gather_qmm_swiglu(
+                x,
+                *gate,
+                *up,
+                rhs_indices=indices,
+                group_size=GROUP_SIZE,
+                bits=BITS,
+                **how,
+            )
+            return y.astype(mx.float32)
+
+        self.same(product, 2e-2)
+
+    def test_gather_qmm_swiglu_of_many_rows_for_a_matrix(self):
+        indices = mx.array([[3], [1]], dtype=mx.uint32)
+        self.prompt(numbers(2, 1, 12, 128), indices)
+
+    def test_gather_qmm_swiglu_of_pairs_sorted_by_matrix(self):
+        indices = mx.array([0] * 20 + [2] * 25 + [3] * 19, dtype=mx.uint32)
+        self.prompt(numbers(64, 1, 128), indices, sorted_indices=True)
+
     def test_gather_qmm_downproj_combine_of_the_fork(self):
         down = self.quantized(4, 64, 128)
         h = numbers(2, 2, 128)

@@ -1,7 +1,13 @@
 //! What the host decides, without running anything: which path, how many threadgroups. The
 //! figures are those of docs/metal-kernels.md.
 
+use mlx_fork::device::Device;
+use mlx_fork::parity::case::Wanted;
+use mlx_fork::parity::ops::{MODELS, catalogue};
+use rayon::prelude::*;
+
 use crate::host::{Encoded, ask};
+use crate::primitive::{evaluation, own_storage};
 
 /// A contiguous array of this shape.
 fn rows(shape: &[usize]) -> String {
@@ -78,4 +84,40 @@ fn what_stock_has_tiles_for_is_left_to_it() {
     assert!(sorted(15, 2).is_some());
     assert!(sorted(16, 4).is_none());
     assert!(sorted(16, 5).is_some());
+}
+
+#[test]
+fn parity_demands_of_every_case_the_path_that_the_host_takes() {
+    let of_models = |name: &str| MODELS.iter().any(|model| name.contains(model.name));
+    let cases = catalogue();
+    // The sizes of models are large, and nothing is decided by them but by their rows.
+    let cases = cases.par_iter().filter(|case| !of_models(case.name()));
+    let paths: Vec<Wanted> = cases
+        .map(|case| {
+            let inputs = case.inputs(1);
+            let expected = case.expected(&inputs);
+            let form = (expected.float, &expected.shape[..]);
+            let storage = own_storage(&case.call());
+            let path = match evaluation(case.as_ref(), &inputs, form, &storage) {
+                Some(evaluation) if evaluation.encoded.fast => Wanted::Fast,
+                Some(_) => Wanted::General,
+                None => Wanted::Composition,
+            };
+            let wanted = case.wanted(Device::Gpu);
+            let nothing = wanted == Wanted::Any && path == Wanted::Composition;
+            assert!(nothing || wanted == path, "{}: {path}", case.name());
+            wanted
+        })
+        .collect();
+    for wanted in [
+        Wanted::Fast,
+        Wanted::General,
+        Wanted::Composition,
+        Wanted::Any,
+    ] {
+        assert!(
+            paths.iter().filter(|path| **path == wanted).count() > 10,
+            "{wanted}"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 //! varies, the words that change a case, and the inputs that are made from them.
 
 use super::shapes::{Storage, is_fast};
+use crate::device::Device;
 use crate::parity::case::{Call, Wanted};
 use crate::parity::float::Float;
 use crate::parity::indices::Indices;
@@ -104,12 +105,15 @@ impl Product {
         }
     }
 
-    /// The path that is meant for this format and layout.
-    pub fn wanted(&self) -> Wanted {
-        if self.transpose && self.storage == Storage::Rows && is_fast(self.quant) {
-            Wanted::Fast
-        } else {
-            Wanted::Kernel
+    /// The path that is meant for this format and layout. The kernels of GPUs are made for all
+    /// formats, and read no row whose elements lie apart on the fast path.
+    pub fn wanted(&self, device: Device) -> Wanted {
+        let rows = self.transpose && self.storage == Storage::Rows;
+        match device {
+            Device::Cpu if rows && is_fast(self.quant) => Wanted::Fast,
+            Device::Cpu => Wanted::Kernel,
+            Device::Gpu if rows => Wanted::Fast,
+            Device::Gpu => Wanted::General,
         }
     }
 

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mlx_fork::Result;
 use mlx_fork::build::Options;
 use mlx_fork::config::Config;
 use mlx_fork::emulator::host;
 use mlx_fork::layout::Layout;
+use mlx_fork::{Error, Result};
 
 use crate::terminal::Terminal;
 
@@ -30,6 +30,10 @@ pub struct EmulateMlx {
 impl EmulateMlx {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
+        if cfg!(target_os = "macos") {
+            return Err(Error::usage("this is for machines that are no Mac")
+                .hint("on a Mac, `cargo xtask setup-mlx` builds MLX for the GPU that is there"));
+        }
         let layout = Layout::discover()?;
         let config = Config::load(&layout)?;
         let ui = Terminal::new();

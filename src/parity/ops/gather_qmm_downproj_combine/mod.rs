@@ -9,6 +9,8 @@ use super::product::{Build, Names, Product, Ways};
 use super::shapes::Storage;
 use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
+use crate::device::Device;
+use crate::parity::arithmetic::Arithmetic;
 use crate::parity::case::{Again, Call, Case, Computation, Wanted};
 use crate::parity::combine::{Accumulate, combine};
 use crate::parity::dot::dots;
@@ -109,7 +111,12 @@ impl Case for Combine {
         inputs
     }
 
-    fn expected(&self, inputs: &Tensors) -> Expected {
+    fn expected_on(&self, arithmetic: Arithmetic, inputs: &Tensors) -> Expected {
+        // Each row has a matrix of its own, for which stock has no tiles.
+        let arithmetic = Arithmetic {
+            tiles: false,
+            ..arithmetic
+        };
         let float = self.product.float();
         let experts = Places::of(inputs.get("rhs_indices"), &[self.experts]);
         let pairs: Vec<_> = experts
@@ -120,7 +127,8 @@ impl Case for Combine {
             .collect();
         let h = self.product.rounded(&inputs["h"]);
         let matrix = self.product.weights(inputs, DOWN);
-        let p = dots(&h, &matrix, &pairs, float, self.product.values.dyadic());
+        let how = (float, self.product.values.dyadic());
+        let p = dots(&h, &matrix, &pairs, how, arithmetic);
         let weights = inputs["weights"].floats();
         let (active, n) = (self.active(), self.product.n);
         let tokens = weights.len() / active.max(1);
@@ -140,7 +148,7 @@ impl Case for Combine {
                 let types = (float, self.weights);
                 expected
                     .admissible
-                    .push(combine(self.accumulate, types, &parts, w));
+                    .push(combine(self.accumulate, types, &parts, w, arithmetic));
             }
         }
         expected
@@ -150,11 +158,11 @@ impl Case for Combine {
         (self.kind == Indices::Wild).then_some("stock reads outside its buffers")
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, device: Device) -> Wanted {
         if self.tokens.contains(&0) || self.accumulate == Accumulate::Native {
             Wanted::Any
         } else {
-            self.product.wanted()
+            self.product.wanted(device)
         }
     }
 

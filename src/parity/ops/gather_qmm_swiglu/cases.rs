@@ -23,6 +23,7 @@ pub fn cases() -> Vec<Box<dyn Case>> {
     all.extend(activation_cases());
     all.extend(sizes());
     all.extend(index_cases());
+    all.extend(prompts());
     all.extend(layouts());
     all.extend(models());
     all.into_iter()
@@ -125,6 +126,32 @@ fn index_cases() -> Vec<Swiglu> {
             case.rows = vec![0, 1, 1];
             case.rhs = Some(IndexSpec::valid(Dtype::U32, &[0, 2]));
         }));
+    }
+    all
+}
+
+/// What stock's tiles are for on a GPU, which leaves it to them: many rows for a matrix, and
+/// pairs of a token and an expert that are sorted by expert.
+fn prompts() -> Vec<Swiglu> {
+    let mut all = Vec::new();
+    for quant in [B4G64, Quant::Affine { bits: 8, group: 32 }, Quant::Mxfp4] {
+        for float in FLOATS {
+            for values in [Values::Real, Values::Dyadic] {
+                let base = || Swiglu::base(quant, float).sized(64, 128);
+                let rows = base()
+                    .with(|case| case.rows = vec![3, 1, 12])
+                    .named("m12")
+                    .values(values);
+                let sorted = base()
+                    .with(|case| {
+                        (case.rows, case.experts, case.sorted) = (vec![64, 1], vec![8], true);
+                        case.rhs = Some(IndexSpec::valid(Dtype::U32, &[64]).with(Indices::Sorted));
+                    })
+                    .named("p64-sorted")
+                    .values(values);
+                all.extend([rows, sorted]);
+            }
+        }
     }
     all
 }

@@ -9,6 +9,8 @@ use super::product::{Build, Names, Product, Ways};
 use super::shapes::Storage;
 use super::ways::{Compute, Layout, MATRIX, same_bits};
 use crate::Result;
+use crate::device::Device;
+use crate::parity::arithmetic::Arithmetic;
 use crate::parity::case::{Again, Call, Case, Computation, Wanted};
 use crate::parity::chain::{Activation, gated};
 use crate::parity::dot::dots;
@@ -71,6 +73,20 @@ impl Swiglu {
     fn m(&self) -> usize {
         self.rows[self.rows.len() - 1]
     }
+
+    /// Whether it is left to stock on GPUs, which has tiles for it: rows enough for a matrix, or
+    /// pairs sorted by matrix (`prefers_composition` in `backend/metal/launch.cpp`).
+    fn has_tiles(&self) -> bool {
+        if self.m() >= if self.product.transpose { 12 } else { 4 } {
+            return true;
+        }
+        let rhs = self.rhs.as_ref().filter(|_| self.lhs.is_none());
+        let Some(rhs) = rhs.filter(|_| self.sorted && self.m() == 1) else {
+            return false;
+        };
+        let pairs: usize = common_shape(self.x_batch(), &rhs.shape).iter().product();
+        pairs >= 16 && pairs >= 4 * self.experts.iter().product::<usize>()
+    }
 }
 
 impl Case for Swiglu {
@@ -118,7 +134,7 @@ impl Case for Swiglu {
         inputs
     }
 
-    fn expected(&self, inputs: &Tensors) -> Expected {
+    fn expected_on(&self, arithmetic: Arithmetic, inputs: &Tensors) -> Expected {
         let float = self.product.float();
         let lhs = Places::of(inputs.get("lhs_indices"), self.x_batch());
         let rhs = Places::of(inputs.get("rhs_indices"), &self.experts);
@@ -133,7 +149,8 @@ impl Case for Swiglu {
         let x = self.product.rounded(&inputs["x"]);
         let [g, u] = [GATE, UP].map(|names| {
             let weights = self.product.weights(inputs, names);
-            dots(&x, &weights, &pairs, float, self.product.values.dyadic())
+            let how = (float, self.product.values.dyadic());
+            dots(&x, &weights, &pairs, how, arithmetic)
         });
         Expected {
             float,
@@ -146,7 +163,7 @@ impl Case for Swiglu {
             admissible: g
                 .iter()
                 .zip(&u)
-                .map(|(g, u)| gated(float, self.activation, *g, *u))
+                .map(|(g, u)| gated((float, arithmetic), self.activation, *g, *u))
                 .collect(),
         }
     }
@@ -157,11 +174,13 @@ impl Case for Swiglu {
         (wild(&self.lhs) || wild(&self.rhs)).then_some("stock reads outside its buffers")
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, device: Device) -> Wanted {
         if self.rows.contains(&0) {
             Wanted::Any
+        } else if device == Device::Gpu && self.has_tiles() {
+            Wanted::Composition
         } else {
-            self.product.wanted()
+            self.product.wanted(device)
         }
     }
 
