@@ -12,7 +12,8 @@ use mlx_fork::build::system::System;
 use mlx_fork::build::{Options, files, third_party};
 use mlx_fork::config::Config;
 use mlx_fork::layout::Layout;
-use mlx_fork::macos::{Check, Quick, Report, Setting, Tree};
+use mlx_fork::macos::{Check, Quick, Report, Setting, Tree, quick};
+use mlx_fork::probe::{artifact, binary};
 use mlx_fork::ui::Silent;
 
 /// One at a time: they share a build folder.
@@ -87,6 +88,20 @@ impl<'a> Copy<'a> {
         assert_eq!(failures[0].name, name, "{code}");
         failures[0].note.clone()
     }
+}
+
+/// What `cargo xtask probe --artifact` asks of a wheel for macOS.
+#[test]
+fn the_extension_for_macos_needs_metals_host_code_and_finds_all_in_the_wheel() {
+    let (_one, setting) = setting();
+    let report = setting.quick(&Silent).unwrap();
+    assert!(failures(&report).is_empty(), "{:#?}", report.checks);
+    let needed = binary::imports(&quick::extension(&setting.layout)).unwrap();
+    let metal = needed.iter().filter(|name| name.contains("::metal::"));
+    assert!(metal.count() >= 5, "{needed:#?}");
+    let wheel = setting.kit.wheel.prefix.join("lib/libmlx.dylib");
+    let wheel = artifact::read(&wheel).unwrap();
+    assert_eq!(artifact::lacking(&wheel, &needed), [""; 0]);
 }
 
 #[test]

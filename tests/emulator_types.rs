@@ -6,21 +6,20 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mlx_fork::build::clang;
+use mlx_fork::build::system::System;
+use mlx_fork::emulator::{Build, DRIVER, LINK, Numerics, flags};
+
 fn emulator() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("metal/emulator")
 }
 
-/// A `clang++` command, or `None` with a message where there is none.
-fn clang() -> Option<Command> {
-    let Ok(clang) = which::which("clang++") else {
-        eprintln!("skipped: there is no clang++ on PATH");
-        return None;
-    };
-    let mut command = Command::new(clang);
+/// clang, as the emulator finds it; without it there is nothing to test.
+fn clang() -> Command {
+    let clang = clang::needed(&System::detect()).unwrap();
+    let mut command = Command::new(clang.path);
+    command.arg("-I").arg(emulator().join("include"));
     command
-        .args(["-std=c++17", "-fno-strict-aliasing", "-w", "-I"])
-        .arg(emulator().join("include"));
-    Some(command)
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -43,12 +42,12 @@ fn output(command: &mut Command) -> String {
 }
 
 fn types_are_right(flags: &[&str]) {
-    let Some(mut clang) = clang() else { return };
+    let mut clang = clang();
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("types");
     output(
         clang
-            .args(["-O1", "-I"])
+            .args(["-std=c++17", "-fno-strict-aliasing", "-w", "-O1", "-I"])
             .arg(emulator().join("preprocess"))
             .args(flags)
             .args(sources(&emulator().join("tests")))
@@ -100,29 +99,11 @@ fn a_kernels_pragma_forbids_contraction_of_vectors_and_expressions() {
     types_are_right(&[&["-DEMU_HALF_EXCESS=1"], &contract[..]].concat());
 }
 
-/// How a kernel's library is compiled and linked.
-const PLAIN: &[&str] = &["-O2"];
-const CHECKED: &[&str] = &[
-    "-O1",
-    "-DEMU_CHECKED=1",
-    "-fsanitize=thread",
-    "-mllvm",
-    "-tsan-instrument-func-entry-exit=0",
-    "-mllvm",
-    "-tsan-instrument-read-before-write=1",
-    "-fsanitize=bounds",
-];
-#[cfg(target_os = "linux")]
-const LINK: &[&str] = &["-shared", "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset"];
-#[cfg(not(target_os = "linux"))]
-const LINK: &[&str] = &["-shared", "-undefined", "dynamic_lookup"];
-
 fn driver(folder: &Path) -> PathBuf {
     let program = folder.join("driver");
     output(
         clang()
-            .unwrap()
-            .args(["-O1", "-rdynamic"])
+            .args(DRIVER)
             .args(sources(&emulator().join("runtime")))
             .arg("-o")
             .arg(&program)
@@ -131,32 +112,19 @@ fn driver(folder: &Path) -> PathBuf {
     program
 }
 
-fn library(folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
+/// The kernel, compiled and linked as the emulator does it.
+fn library(folder: &Path, name: &str, build: Build) -> PathBuf {
     let object = folder.join(format!("{name}.o"));
     let library = folder.join(format!("{name}.so"));
     output(
         clang()
-            .unwrap()
-            .args([
-                "-fPIC",
-                "-fvisibility=hidden",
-                "-fno-exceptions",
-                "-fno-rtti",
-                "-c",
-            ])
-            .args(flags)
+            .args(flags(build, Numerics::default()))
+            .arg("-c")
             .arg(emulator().join("tests/simd/simd.cpp"))
             .arg("-o")
             .arg(&object),
     );
-    output(
-        clang()
-            .unwrap()
-            .args(LINK)
-            .arg(&object)
-            .arg("-o")
-            .arg(&library),
-    );
+    output(clang().args(LINK).arg(&object).arg("-o").arg(&library));
     library
 }
 
@@ -219,15 +187,12 @@ fn judge(folder: &Path, driver: &Path, library: &Path, lanes: u32, reduction: u3
 
 #[test]
 fn simd_functions_give_each_lane_what_metal_says() {
-    if clang().is_none() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     inputs(folder);
     let driver = driver(folder);
-    for (name, flags) in [("plain", PLAIN), ("checked", CHECKED)] {
-        let library = library(folder, name, flags);
+    for (name, build) in [("plain", Build::Plain), ("checked", Build::Checked)] {
+        let library = library(folder, name, build);
         for reduction in 0..4 {
             assert!(judge(folder, &driver, &library, 32, reduction) > 600);
             assert!(judge(folder, &driver, &library, 20, reduction) > 200);

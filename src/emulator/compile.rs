@@ -339,18 +339,20 @@ impl Emulator {
 }
 
 /// What the driver is compiled with; its functions are there for the kernels' libraries.
-const DRIVER: &[&str] = &["-std=c++17", "-O2", "-g1", "-w", "-rdynamic"];
+pub const DRIVER: &[&str] = &["-std=c++17", "-O2", "-g1", "-w", "-rdynamic"];
 
+/// What a kernel's library is linked with.
 #[cfg(target_os = "linux")]
-const LINK: &[&str] = &["-shared", "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset"];
+pub const LINK: &[&str] = &["-shared", "-Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset"];
+/// What a kernel's library is linked with.
 #[cfg(not(target_os = "linux"))]
-const LINK: &[&str] = &["-shared", "-undefined", "dynamic_lookup"];
+pub const LINK: &[&str] = &["-shared", "-undefined", "dynamic_lookup"];
 
 /// The folder that relative names in debug information are said to be in.
 pub(super) const DEBUG_FOLDER: &str = "/mlx-emulator/";
 
 /// What a kernel is compiled with.
-fn flags(build: Build, numerics: Numerics) -> Vec<String> {
+pub fn flags(build: Build, numerics: Numerics) -> Vec<String> {
     let mut flags: Vec<&str> = vec![
         "-std=c++17",
         "-fPIC",

@@ -20,7 +20,7 @@ mod tokens;
 mod translate;
 
 pub use check::{Check, CheckReport};
-pub use compile::{Build, Emulator, Habit, Numerics, Text};
+pub use compile::{Build, DRIVER, Emulator, Habit, LINK, Numerics, Text, flags};
 pub use data::{Data, Element};
 pub use launch::{Launch, Outcome, Reduction, Schedule, Settings};
 pub use program::{Kernel, Program};

@@ -1,18 +1,30 @@
 //! The quick form: our sources as an extension of the macOS wheel of MLX, linked against its
 //! library, and MLX's files that the series patches, compiled. Seconds after an edit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::build::files::remove;
 use crate::build::project::{Held, Project};
 use crate::build::stamp::Inputs;
 use crate::error::{Error, Kind, Result};
+use crate::layout::Layout;
 use crate::probe::binary;
 use crate::ui::Ui;
 
 use super::listed;
 use super::report::Report;
-use super::setting::Setting;
+use super::setting::{Setting, home};
+
+/// The name of the build of our own sources.
+pub const NAME: &str = "quick";
+
+/// Our extension's library, in the folder of a build.
+const EXTENSION: &str = "extension/libmlx_fused.dylib";
+
+/// The extension as the last quick check linked it; none may be there.
+pub fn extension(layout: &Layout) -> PathBuf {
+    home(layout).join(NAME).join(EXTENSION)
+}
 
 /// One run of the checks.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +53,7 @@ impl Quick<'_> {
             return Ok(report);
         }
         let built = report.check("our primitives compile and link for macOS", || {
-            self.built(&held, "mlx_fused", "extension/libmlx_fused.dylib", ui)
+            self.built(&held, "mlx_fused", EXTENSION, ui)
         })?;
         if built {
             report.check("they export what the series promises", || {
@@ -116,7 +128,7 @@ impl Quick<'_> {
     }
 
     fn exports(&self, held: &Held<'_>) -> Result<String> {
-        let path = held.project().folder.join("extension/libmlx_fused.dylib");
+        let path = held.project().folder.join(EXTENSION);
         let exports = binary::exports(&path)?;
         let features = self.setting.tree.series.selected();
         let promised = features.flat_map(|feature| &feature.probes.symbols);

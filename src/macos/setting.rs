@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::ui::Ui;
 
 use super::kit::{Kit, ZIGLANG};
-use super::quick::Quick;
+use super::quick::{self, Quick};
 use super::report::Report;
 use super::tree::Tree;
 
@@ -28,6 +28,11 @@ pub struct Setting {
     pub kit: Kit,
     /// The fork.
     pub tree: Tree,
+}
+
+/// The folder that everything for macOS is below.
+pub(super) fn home(layout: &Layout) -> PathBuf {
+    layout.target().join("macos")
 }
 
 impl Setting {
@@ -60,7 +65,7 @@ impl Setting {
         let quick = Quick {
             setting: self,
             primitives: &self.primitives(),
-            name: "quick",
+            name: quick::NAME,
         };
         quick.run(ui)
     }
@@ -77,7 +82,7 @@ impl Setting {
 
     /// The folder that everything for macOS is below.
     pub fn home(&self) -> PathBuf {
-        self.layout.target().join("macos")
+        home(&self.layout)
     }
 
     /// A report that says what this is, and no check yet.

@@ -3,6 +3,7 @@
 //! system, damaged or hostile: what comes back is names or an error, in memory and time
 //! that the file's size bounds.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
@@ -84,11 +85,17 @@ pub fn is_of_mlx(name: &str) -> bool {
 fn taken(bytes: &[u8], room: &Room) -> std::result::Result<Vec<String>, String> {
     let damaged = |e: object::Error| format!("the file is damaged: {e}");
     let file = object::File::parse(bytes).map_err(damaged)?;
+    // Mach-O's loader looks for what other libraries may have too, by weak bindings.
+    let own = file.symbols().filter(|symbol| symbol.is_definition());
+    let own: BTreeSet<&[u8]> = own.filter_map(|symbol| symbol.name_bytes().ok()).collect();
     let mut names = Vec::new();
     for import in file.imports().map_err(damaged)? {
         let object::read::NameOrOrdinal::Name(name) = import.map_err(damaged)?.name() else {
             continue;
         };
+        if own.contains(name) {
+            continue;
+        }
         room.take(name.len() + A_NAME)?;
         let raw = printable(name);
         // Mach-O puts an underscore before each name.

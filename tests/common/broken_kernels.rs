@@ -1,18 +1,24 @@
 //! Deliberately broken Metal kernels: small changes, found in the text mechanically, applied in a
-//! copy of the file and run on the emulator. A change must show, as a fault with a line or as a
-//! wrong element; one that can't is named with the reason.
+//! copy of the file and run on the emulator. A change must show: as a fault at its own line or
+//! where the book says, or as a wrong element. One that does not is in the book with the reason.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use mlx_fork::emulator::{Build, Emulator, Kernel, Launch, Numerics, Outcome, Settings};
+use mlx_fork::emulator::{
+    Build, Emulator, Fault, Frame, Kernel, Launch, Numerics, Outcome, Settings,
+};
 use mlx_fork::mutants::lexer::Source;
 use mlx_fork::mutants::operators::{Edit, edits};
 use object::{Object, ObjectSection};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+
+#[path = "broken_book.rs"]
+mod book;
+
+pub use book::Book;
 
 /// A kernel runs at most this long, or hangs: sound ones take milliseconds.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -44,20 +50,41 @@ pub struct Change {
     pub name: String,
     operator: &'static str,
     file: &'static str,
+    /// The lines that are other than they were, the last one too.
+    lines: (usize, usize),
     /// The line as it becomes, or what is deleted.
     after: String,
     text: String,
 }
 
+impl Change {
+    /// Whether the book means this one: by its name, or by file and line as it becomes.
+    fn is(&self, key: &str) -> bool {
+        let short = self.name.split(':').next().unwrap();
+        key == self.name || key == format!("{short}: {}", self.after)
+    }
+}
+
+/// A fault of a changed kernel.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// `KIND at FILE: LINE'S TEXT`, or the kind alone where it has no place.
+    what: String,
+    /// `KIND at FILE:LINE`.
+    place: String,
+    /// It names a line that was changed.
+    at_the_change: bool,
+}
+
 /// How a change showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Caught {
     /// The translator or clang refuses it.
     Refused,
     /// The kernel's code is the same: the change is in what it has no use for.
     Same,
-    /// A fault of this kind, at this place.
-    Fault(String, String),
+    /// Faults, at least one.
+    Faults(Vec<Seen>),
     /// A wrong element, in words.
     Element(String),
     /// It did not.
@@ -144,6 +171,7 @@ pub fn changes(scenario: &Scenario, tree: &Path) -> Vec<Change> {
                 name: format!("{short}:{line}:{column}:{}", edit.operator),
                 operator: edit.operator,
                 file,
+                lines: (line, line + edit.with.matches('\n').count()),
                 after,
                 text: changed,
             });
@@ -228,10 +256,10 @@ fn caught(
         Err(error) if error.kind() == mlx_fork::Kind::Usage => return Caught::Refused,
         Err(error) => panic!("{}: {error}", change.name),
     };
-    if let Some(fault) = outcome.report.faults.first() {
-        let place = fault.place().unwrap_or_default();
-        let short = place.rsplit('/').next().unwrap_or_default().to_string();
-        return Caught::Fault(fault.kind.clone(), short);
+    let faults = &outcome.report.faults;
+    if !faults.is_empty() {
+        let seen = |fault| seen(scenario, change, (tree, folder.path()), fault);
+        return Caught::Faults(faults.iter().map(seen).collect());
     }
     match (scenario.judge)(&outcome) {
         Some(wrong) => Caught::Element(wrong),
@@ -239,13 +267,54 @@ fn caught(
     }
 }
 
-/// Runs `count` changes of the scenario that change its code, and panics where one shows nowhere and is
-/// not among `equivalent` (name and reason). Gives back the table's rows.
+/// What a fault says of the change.
+fn seen(
+    scenario: &Scenario,
+    change: &Change,
+    (tree, folder): (&Path, &Path),
+    fault: &Fault,
+) -> Seen {
+    let is = |frame: &Frame, file: &str| frame.file.ends_with(file);
+    let (first, last) = change.lines;
+    let at_the_change = fault
+        .frames
+        .iter()
+        .chain(&fault.other)
+        .any(|frame| is(frame, change.file) && (first..=last).contains(&(frame.line as usize)));
+    let place = fault.frames.first().and_then(|frame| {
+        let mut files = scenario.changed.iter().map(|(file, _)| *file);
+        let file = match files.find(|file| is(frame, file)) {
+            Some(file) => folder.join(file),
+            None => tree.join(&frame.file),
+        };
+        let text = std::fs::read_to_string(&file).ok()?;
+        let line = text.lines().nth((frame.line as usize).checked_sub(1)?)?;
+        let short = file.file_name()?.to_str()?;
+        let number = frame.line;
+        Some((
+            format!("{short}: {}", line.trim()),
+            format!("{short}:{number}"),
+        ))
+    });
+    let kind = &fault.kind;
+    let (what, place) = match place {
+        Some((what, place)) => (format!("{kind} at {what}"), format!("{kind} at {place}")),
+        None => (kind.clone(), fault.to_string()),
+    };
+    Seen {
+        what,
+        place,
+        at_the_change,
+    }
+}
+
+/// Runs the first `count` changes of the scenario that change its code, and those that the book
+/// names; panics where one does not show as it must. Gives back the table's rows.
 pub fn prove(
     scenario: &Scenario,
     (tree, emulator): (&Path, &(dyn Fn(&Path) -> Emulator + Sync)),
     (count, seed): (usize, u64),
-    equivalent: &BTreeMap<String, String>,
+    book: &Book,
 ) -> String {
     let unchanged = folder(scenario, tree, None);
     let (code, sound) = run(scenario, &emulator(unchanged.path()), None)
@@ -260,56 +329,64 @@ pub fn prove(
     );
 
     let all = sample(changes(scenario, tree), seed);
-    let mut proven: Vec<(Change, Caught)> = Vec::new();
+    let look = |changes: &[Change]| -> Vec<(Change, Caught)> {
+        let caught = |change: &Change| {
+            let caught = caught(scenario, change, (tree, &|p| emulator(p)), &code);
+            (change.clone(), caught)
+        };
+        changes.par_iter().map(caught).collect()
+    };
+    let tells = |(_, caught): &(Change, Caught)| !matches!(caught, Caught::Refused | Caught::Same);
+    let mut tried: Vec<(Change, Caught)> = Vec::new();
     for batch in all.chunks(8) {
-        let batch: Vec<_> = batch
-            .par_iter()
-            .map(|change| {
-                (
-                    change.clone(),
-                    caught(scenario, change, (tree, &|p| emulator(p)), &code),
-                )
-            })
-            .filter(|(_, caught)| !matches!(caught, Caught::Refused | Caught::Same))
-            .collect();
-        proven.extend(batch);
-        if proven.len() >= count {
+        tried.extend(look(batch));
+        if tried.iter().filter(|one| tells(one)).count() >= count {
             break;
         }
     }
+    let (mut proven, unused): (Vec<_>, Vec<_>) = tried.into_iter().partition(tells);
+    assert!(
+        proven.len() >= count,
+        "{}: only {} changes of {} change its code",
+        scenario.name,
+        proven.len(),
+        all.len()
+    );
     proven.truncate(count);
-    // By place, or by file and line as it becomes.
-    let reason = |change: &Change| {
-        let short = change.name.split(':').next().unwrap();
-        let line = format!("{short}: {}", change.after);
-        equivalent.get(&change.name).or(equivalent.get(&line))
+    // What the book says must be so, whether or not it is among the first.
+    let before = |change: &&Change| {
+        let mut others = proven.iter().chain(&unused);
+        others.any(|(other, _)| other.name == change.name)
     };
+    let named = all.iter().filter(|change| book.names(change));
+    let named: Vec<Change> = named.filter(|change| !before(change)).cloned().collect();
+    let named = look(&named);
+    let every = || proven.iter().chain(&unused).chain(&named);
     let mut table = String::new();
-    let mut unseen = Vec::new();
-    for (change, caught) in &proven {
-        let what = match caught {
-            Caught::Fault(kind, place) => format!("{kind} at {place}"),
-            Caught::Element(words) => words.clone(),
-            Caught::No if reason(change).is_some() => {
-                format!("equivalent: {}", reason(change).unwrap())
-            }
-            _ => {
-                unseen.push(format!("{}: {}", change.name, change.after));
-                "nothing".into()
+    let mut wrong = book.unneeded(every());
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (change, caught) in proven.iter().chain(&named).chain(&unused) {
+        let (class, what) = match book.judge(change, caught) {
+            Ok(None) => continue,
+            Ok(Some(shown)) => shown,
+            Err(why) => {
+                wrong.push(format!("{}: {}: {why}", change.name, change.after));
+                ("wrong", why)
             }
         };
-        writeln!(
-            table,
-            "{}\t{}\t{}\t{what}",
-            scenario.name, change.name, change.after
-        )
-        .unwrap();
+        *counts.entry(class).or_default() += 1;
+        let name = scenario.name;
+        table += &format!(
+            "{name}\t{}\t{}\t{class}: {what}\n",
+            change.name, change.after
+        );
     }
+    table += &format!("{}: {counts:?}\n", scenario.name);
     assert!(
-        unseen.is_empty(),
-        "{}: nothing shows\n{}\nof\n{table}",
+        wrong.is_empty(),
+        "{}:\n{}\nof\n{table}",
         scenario.name,
-        unseen.join("\n")
+        wrong.join("\n")
     );
     table
 }

@@ -1,5 +1,6 @@
 """MLX on the emulated GPU, compared with MLX on the CPU: run by main.rs."""
 
+import re
 import unittest
 
 import mlx.core as mx
@@ -87,17 +88,16 @@ class Cases(unittest.TestCase):
 
         self.same(across)
 
-    def test_an_access_beyond_a_buffer_is_an_error_with_its_line(self):
+    def line_of_fault(self, name, source):
         kernel = mx.fast.metal_kernel(
-            name="beyond",
+            name=name,
             input_names=["x"],
             output_names=["y"],
-            source="uint i = thread_position_in_grid.x;\ny[i] = x[i + 1];",
+            source=source,
         )
-        x = numbers(32)
-        with self.assertRaisesRegex(RuntimeError, "out_of_bounds.*'?x"):
+        with self.assertRaises(RuntimeError) as raised:
             y = kernel(
-                inputs=[x],
+                inputs=[numbers(32)],
                 grid=(32, 1, 1),
                 threadgroup=(32, 1, 1),
                 output_shapes=[(32,)],
@@ -105,7 +105,19 @@ class Cases(unittest.TestCase):
                 stream=mx.gpu,
             )
             mx.eval(y)
+        said = str(raised.exception)
+        found = re.search(r":(\d+): out_of_bounds: .*\bx\b", said)
+        self.assertTrue(found, said)
+        return int(found[1])
+
+    def test_an_access_beyond_a_buffer_is_an_error_with_its_line(self):
+        # MLX puts the kernel's head before the text: its lines count from there.
+        i = "uint i = thread_position_in_grid.x;"
+        first = self.line_of_fault("beyond_1", i + "y[i] = x[i + 1];\ny[i] += 1;")
+        third = self.line_of_fault("beyond_3", i + "\n\ny[i] = x[i + 1];")
+        self.assertEqual(third - first, 2)
         # And the next launch is none the worse for it.
+        x = numbers(32)
         self.same(lambda: x + x)
 
     def test_a_kernel_that_does_not_compile_is_an_error_that_says_why(self):

@@ -1,6 +1,5 @@
 //! MLX's kernels, broken in small ways: each change shows.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use mlx_fork::emulator::{Emulator, Launch, Outcome};
@@ -11,7 +10,7 @@ use super::{layout, numbers, quantize, rows};
 #[path = "../common/broken_kernels.rs"]
 mod broken_kernels;
 
-use broken_kernels::Scenario;
+use broken_kernels::{Book, Scenario};
 
 /// Changes of each kernel.
 const COUNT: usize = 6;
@@ -32,14 +31,9 @@ fn prove(scenario: &Scenario) {
     let layout = layout();
     let tree = layout.mlx_local();
     let emulator = |folder: &Path| Emulator::new(&layout).unwrap().include(folder);
-    let table = broken_kernels::prove(scenario, (&tree, &emulator), (COUNT, SEED), &equivalent());
+    let book = Book::page(include_str!("broken.toml"), scenario.name);
+    let table = broken_kernels::prove(scenario, (&tree, &emulator), (COUNT, SEED), &book);
     println!("{table}");
-}
-
-/// Changes that no launch of these can show, by name, with the reason.
-fn equivalent() -> BTreeMap<String, String> {
-    let text = include_str!("broken.toml");
-    toml::from_str(text).unwrap()
 }
 
 #[test]

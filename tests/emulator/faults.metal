@@ -1,5 +1,6 @@
 // Small kernels with one fault each, or with none. A comment `fault: KIND` stands on
-// the line that the emulator must name. Each is launched with two threadgroups of 64
+// a line that the emulator must name, in one order of the threads at least; `KIND, or
+// KIND` names what it may say besides. Each is launched with two threadgroups of 64
 // threads, x and out of 128 elements, table of 128 read-only ones, n = 128.
 
 #include <metal_stdlib>
@@ -67,7 +68,7 @@ using namespace metal;
 [[kernel]] void forgets_a_barrier(ARGUMENTS) {
   threadgroup float a[64];
   a[t] = x[i];
-  out[i] = a[63 - t]; // fault: race
+  out[i] = a[63 - t]; // fault: race, or uninitialised
 }
 
 [[kernel]] void overwrites_what_others_read(ARGUMENTS) {
@@ -98,7 +99,7 @@ using namespace metal;
   threadgroup float a[64];
   a[t] = x[i];
   simdgroup_barrier(mem_flags::mem_threadgroup);
-  out[i] = a[63 - t]; // fault: race
+  out[i] = a[63 - t]; // fault: race, or uninitialised
 }
 
 [[kernel]] void orders_its_simd_group(ARGUMENTS) {

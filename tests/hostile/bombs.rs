@@ -1,5 +1,7 @@
 //! Small files that would say a lot: each is refused, or costs no more than any file may.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::crafted::{self, Bits, Function, Symbol};
 use crate::meter::{Cost, read};
 
@@ -184,6 +186,44 @@ fn records_of_almost_no_bits_do_not_fill_the_memory() {
         }
     });
     assert!(refused("others", &others, "no kernel").memory < 64 << 20);
+}
+
+/// Strings without a character, of which six bits are one.
+#[test]
+fn lengths_of_strings_are_not_kept() {
+    let lengths = 3 << 20;
+    let strings = module(2, |w| {
+        w.wide_block(15, 3, |w| {
+            w.fixed(2, 3).vbr(4, 5).fixed(1, 1).vbr(35, 8); // texts
+            w.fixed(0, 1).fixed(2, 3).vbr(6, 5); // how many
+            w.fixed(0, 1).fixed(2, 3).vbr(6, 5); // where the characters begin
+            w.fixed(0, 1).fixed(5, 3); // bytes
+            w.fixed(4, 3).vbr(lengths * 8 / 6, 6).vbr(lengths, 6);
+            w.vbr(lengths, 6).align();
+            for _ in 0..lengths / 4 {
+                w.fixed(0, 32);
+            }
+        });
+    });
+    let cost = refused("strings", &strings, "more than any build");
+    assert!(cost.memory < 16 << 20, "{} bytes", cost.memory);
+}
+
+/// Another thread, as another test has it, that takes memory all the time.
+#[test]
+fn memory_of_other_threads_is_not_counted() {
+    let done = AtomicBool::new(false);
+    let file = crafted::elf(&crafted::SYMBOLS);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                std::hint::black_box(vec![1_u8; 32 << 20]);
+            }
+        });
+        let most = (0..200).map(|_| read("elf", &file).memory).max();
+        done.store(true, Ordering::Relaxed);
+        assert!(most < Some(1 << 20), "{most:?} bytes");
+    });
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Our kernels, broken in small ways: parity's oracle, or a fault, shows each change.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use mlx_fork::emulator::{Emulator, Outcome};
@@ -13,7 +12,7 @@ use crate::primitive::{evaluation, own_storage};
 #[path = "../common/broken_kernels.rs"]
 mod broken_kernels;
 
-use broken_kernels::Scenario;
+use broken_kernels::{Book, Scenario};
 
 /// Changes of each kernel.
 const COUNT: usize = 6;
@@ -59,9 +58,9 @@ fn prove(
         let emulator = Emulator::new(&layout).unwrap();
         emulator.include(host::overlay()).include(folder)
     };
-    let equivalent: BTreeMap<String, String> = toml::from_str(include_str!("broken.toml")).unwrap();
+    let book = Book::page(include_str!("broken.toml"), name);
     let tree = host::overlay();
-    let table = broken_kernels::prove(&scenario, (tree, &emulator), (COUNT, SEED), &equivalent);
+    let table = broken_kernels::prove(&scenario, (tree, &emulator), (COUNT, SEED), &book);
     println!("{table}");
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use mlx_fork::build::files::hex;
 use mlx_fork::layout::Layout;
+use sha2::{Digest, Sha256};
 
 /// A launch, as the host would encode it.
 #[derive(Debug, Clone)]
@@ -35,54 +37,67 @@ pub fn layout() -> Layout {
     Layout::discover().unwrap()
 }
 
-/// A folder that has our files where they are in MLX's tree.
+/// A folder that has our files where they are in MLX's tree. Its name is the same each time, as
+/// the emulator keeps kernels by the names of their files; it takes its place whole, and other
+/// processes may use it.
 pub fn overlay() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let layout = layout();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metal-overlay");
         let text = std::fs::read_to_string(layout.patches().join("series.toml")).unwrap();
         let manifest: toml::Table = toml::from_str(&text).unwrap();
-        for feature in manifest["feature"].as_array().unwrap() {
-            for pair in feature["overlay"].as_array().unwrap() {
+        let features = manifest["feature"].as_array().unwrap().iter();
+        let pairs = features.flat_map(|feature| feature["overlay"].as_array().unwrap());
+        let links: Vec<(PathBuf, &str)> = pairs
+            .map(|pair| {
                 let [source, place] = [0, 1].map(|i| pair[i].as_str().unwrap());
-                let (source, place) = (layout.root().join(source), folder.join(place));
+                (layout.root().join(source), place)
+            })
+            .collect();
+        let key = Sha256::digest(format!("{links:?}"));
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = all.join(format!("metal-overlay-{}", hex(&key[..8])));
+        if !folder.is_dir() {
+            let new = tempfile::tempdir_in(all).unwrap();
+            for (source, place) in links {
+                let place = new.path().join(place);
                 std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-                let _ = std::fs::remove_file(&place);
-                std::os::unix::fs::symlink(&source, &place).unwrap();
+                std::os::unix::fs::symlink(source, place).unwrap();
             }
+            // Another process may have been first: then this one is removed.
+            if std::fs::rename(new.path(), &folder).is_ok() {
+                let _ = new.keep();
+            }
+            assert!(folder.is_dir());
         }
         folder
     })
 }
 
-fn compiled() -> PathBuf {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metal-launches");
-    let sources = [
-        layout()
-            .root()
-            .join("mlx_primitives/tests/metal/launches.cpp"),
-        layout()
-            .root()
-            .join("mlx_primitives/backend/metal/launch.cpp"),
-    ];
+/// Compiles the program that asks the host's part.
+fn compile(program: &Path) {
+    let root = layout().root().join("mlx_primitives");
+    let sources = ["tests/metal/launches.cpp", "backend/metal/launch.cpp"];
     let done = Command::new("c++")
         .args(["-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(overlay())
-        .args(&sources)
+        .args(sources.map(|source| root.join(source)))
         .arg("-o")
-        .arg(&program)
+        .arg(program)
         .status()
         .unwrap();
     assert!(done.success(), "the launch program does not compile");
-    program
 }
 
 /// What the host makes of a request; none where stock's operations do it.
 pub fn ask(request: &str) -> Option<Encoded> {
     static ASKER: OnceLock<Mutex<Asker>> = OnceLock::new();
     let asker = ASKER.get_or_init(|| {
-        let mut child = Command::new(compiled())
+        // A program that runs needs its file no more.
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("launches");
+        compile(&program);
+        let mut child = Command::new(&program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -186,6 +186,7 @@ fn a_token_has_the_same_bits_in_any_company() {
         .map(AsRef::as_ref)
         .filter(|case| case.name().ends_with("/batches") && !case.name().contains("long"))
         .collect();
+    assert!(chosen.len() >= 10, "{} cases", chosen.len());
     chosen.par_iter().for_each(|case| {
         let by_token = match case.op() {
             "gather_qmm_swiglu" => &["x", "rhs_indices"][..],

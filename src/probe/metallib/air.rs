@@ -237,8 +237,8 @@ impl Module {
         if usize::try_from(*count).unwrap_or(usize::MAX) > offset.saturating_mul(8) {
             return Err("its strings are more than their lengths".into());
         }
-        for length in super::bitstream::numbers(&blob[..offset], 6, *count)? {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
+        for length in super::bitstream::numbers(&blob[..offset], 6, *count) {
+            let length = usize::try_from(length?).unwrap_or(usize::MAX);
             let (text, rest) = characters
                 .split_at_checked(length)
                 .ok_or("a string goes beyond the others")?;

@@ -395,10 +395,10 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// `count` numbers in chunks of `width` bits, one after another.
-pub fn numbers(bytes: &[u8], width: u32, count: u64) -> Result<Vec<u64>> {
+/// `count` numbers in chunks of `width` bits, read one after another as they are asked for.
+pub fn numbers(bytes: &[u8], width: u32, count: u64) -> impl Iterator<Item = Result<u64>> {
     let mut bits = Bits { bytes, at: 0 };
-    (0..count).map(|_| bits.vbr(width)).collect()
+    (0..count).map(move |_| bits.vbr(width))
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use mlx_fork::layout::Layout;
+use mlx_fork::macos::quick;
 use mlx_fork::probe::artifact::{self, Artifact, Difference};
 use mlx_fork::probe::kernels::Found;
 use mlx_fork::probe::{Expected, binary};
+use mlx_fork::run;
+use mlx_fork::side::Side;
 use mlx_fork::{Error, Result};
 use serde::Serialize;
 
@@ -20,9 +24,61 @@ struct Answer {
     promised: Vec<(String, bool)>,
     /// Metal kernels that the series promises; none where nothing here computes with Metal.
     promised_kernels: Option<Vec<PromisedKernel>>,
-    /// Functions and types of MLX that our extension needs and these libraries don't export; none where
-    /// there is no current extension.
+    /// The build of our extension that was asked what it needs of MLX; none where there is none.
+    asked: Option<Asked>,
+    /// Functions and types of MLX that it needs and these libraries don't export.
     lacking: Option<Vec<String>>,
+}
+
+/// A build of our extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Asked {
+    /// For the system that the libraries are for, as far as is known.
+    Extension,
+    /// What `check-macos --quick` linked.
+    Macos,
+    /// This machine's, for libraries of macOS: it has no host code of Metal.
+    CpuPart,
+}
+
+impl Asked {
+    fn words(self) -> &'static str {
+        match self {
+            Asked::Extension => "our extension",
+            Asked::Macos => "our extension for macOS",
+            Asked::CpuPart => "the CPU part of our extension",
+        }
+    }
+}
+
+/// What our extension needs of MLX, as it is built for this machine and for macOS.
+struct Needs {
+    own: Result<Vec<String>>,
+    macos: Option<Vec<String>>,
+}
+
+impl Needs {
+    fn of(layout: &Layout) -> Self {
+        let own = run::installed(layout, Side::Extension);
+        let macos = quick::extension(layout);
+        Needs {
+            own: own.and_then(|build| binary::imports(&build.library)),
+            macos: binary::imports(&macos).ok(),
+        }
+    }
+
+    /// What the libraries must have.
+    fn from(&self, libraries: &[Artifact]) -> Option<(Asked, &[String])> {
+        let mut formats = libraries.iter().map(|library| &library.format);
+        let foreign = cfg!(not(target_os = "macos")) && formats.any(|f| f.starts_with("Mach-O"));
+        match (foreign, &self.macos, &self.own) {
+            (true, Some(names), _) => Some((Asked::Macos, names)),
+            (true, None, Ok(names)) => Some((Asked::CpuPart, names)),
+            (false, _, Ok(names)) => Some((Asked::Extension, names)),
+            (_, _, Err(_)) => None,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -33,36 +89,36 @@ struct PromisedKernel {
     found: String,
 }
 
-/// Prints what each file has. `extension` is our extension's library, or why there is none.
+/// Prints what each file has.
 pub fn show(
     files: &[PathBuf],
     pattern: Option<&str>,
     expected: &Expected,
-    extension: Result<&Path>,
+    layout: &Layout,
     json: bool,
 ) -> Result<()> {
-    let needed = extension.and_then(binary::imports);
+    let needs = Needs::of(layout);
     let mut answers = Vec::new();
     for file in files {
-        let libraries = artifact::read(file)?;
-        let needed = needed.as_ref().ok().map(Vec::as_slice);
-        answers.push(answer(libraries, expected, needed));
+        answers.push(answer(artifact::read(file)?, expected, &needs));
     }
     if json {
         return print_json(&answers);
     }
     for answer in &answers {
         print(answer, pattern);
-        match (&needed, &answer.lacking) {
-            (Ok(needed), Some(lacking)) => print_lacking(lacking, needed.len()),
-            (Ok(_), None) => {}
-            (Err(why), _) => println!("  whether our extension would load is not known: {why}"),
+        match (needs.from(&answer.libraries), &answer.lacking, &needs.own) {
+            (Some((asked, needed)), Some(lacking), _) => {
+                print_lacking(asked, lacking, needed.len());
+            }
+            (_, _, Err(why)) => println!("  whether our extension would load is not known: {why}"),
+            (_, _, Ok(_)) => {}
         }
     }
     Ok(())
 }
 
-fn answer(libraries: Vec<Artifact>, expected: &Expected, needed: Option<&[String]>) -> Answer {
+fn answer(libraries: Vec<Artifact>, expected: &Expected, needs: &Needs) -> Answer {
     let exported: BTreeSet<&str> = libraries
         .iter()
         .flat_map(|library| library.functions.keys())
@@ -70,10 +126,12 @@ fn answer(libraries: Vec<Artifact>, expected: &Expected, needed: Option<&[String
         .collect();
     let symbols = expected.iter().flat_map(|promise| &promise.symbols);
     let promised = symbols.map(|name| (name.clone(), exported.contains(name.as_str())));
+    let needed = needs.from(&libraries);
     Answer {
+        asked: needed.map(|(asked, _)| asked),
         promised: promised.collect(),
         promised_kernels: promised_kernels(&libraries, expected),
-        lacking: needed.map(|needed| artifact::lacking(&libraries, needed)),
+        lacking: needed.map(|(_, needed)| artifact::lacking(&libraries, needed)),
         libraries,
     }
 }
@@ -121,19 +179,20 @@ fn print(answer: &Answer, pattern: Option<&str>) {
 }
 
 /// Whether our extension would load, as far as names tell.
-fn print_lacking(lacking: &[String], needed: usize) {
+fn print_lacking(asked: Asked, lacking: &[String], needed: usize) {
+    let what = asked.words();
     match lacking.len() {
         0 => println!(
-            "  our extension would load: it has all {needed} functions and types of MLX that it uses"
+            "  {what} would load, by names: all {needed} functions and types of MLX that it uses are here"
         ),
         // A part of a wheel, or a library of something else.
         all if all == needed => println!(
-            "  our extension would not load: none of the {needed} functions and types of \
+            "  {what} would not load: none of the {needed} functions and types of \
              MLX that it uses is here"
         ),
         some => {
             println!(
-                "  our extension would not load: {some} of {needed} functions and types of MLX are missing"
+                "  {what} would not load: {some} of {needed} functions and types of MLX are missing"
             );
             for name in lacking.iter().take(SHOWN) {
                 println!("    {name}");
@@ -142,6 +201,12 @@ fn print_lacking(lacking: &[String], needed: usize) {
                 println!("    and {} more, which --json lists", some - SHOWN);
             }
         }
+    }
+    if asked == Asked::CpuPart {
+        println!(
+            "  what it needs of MLX's Metal backend is not known: \
+             `cargo xtask check-macos --quick` makes the extension for macOS"
+        );
     }
 }
 

@@ -21,6 +21,8 @@ use super::artifacts;
 /// Reads the libraries' files, loads them in a process of its own, and asks their Python.
 /// Exit code 4: something that the series' features or fork.toml promise is missing, stock
 /// has something of ours, an id is not the recorded one, or nothing is promised at all.
+/// --artifact and --compare show what files have and judge nothing: a build that someone else
+/// made need not have what is promised here, and their exit code is 0 without it.
 /// docs/probe.md says what each row means.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -77,11 +79,8 @@ impl Probe {
         let series = Composed::series_on_disk(&layout)?;
         let expected = probe::expected(&config, &series);
         if !self.artifact.is_empty() {
-            let extension = run::installed(&layout, Side::Extension);
-            let extension = extension.as_ref().map(|build| build.library.as_path());
-            let extension = extension.map_err(Clone::clone);
             let name = self.name.as_deref();
-            artifacts::show(&self.artifact, name, &expected, extension, self.json)?;
+            artifacts::show(&self.artifact, name, &expected, &layout, self.json)?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut sides: Vec<Side> = Side::ALL.to_vec();
