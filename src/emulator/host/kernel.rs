@@ -9,6 +9,7 @@ use crate::build::files::{content_key, replace};
 use crate::build::stamp::Inputs;
 use crate::build::system::System;
 use crate::build::tools::file_key;
+use crate::emulator::cache::Cache;
 use crate::emulator::{Build, Kernel, Numerics, Report, Role};
 use crate::error::{Doing, Error, Result, reading};
 use crate::layout::Layout;
@@ -30,7 +31,7 @@ use super::library;
 /// As [`crate::emulator::Emulator::read`] and [`crate::emulator::Program::kernel`].
 pub fn compile(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
     let memory = memory(layout, path, name, build)?;
-    if let Some(facts) = recall(&memory) {
+    if let Some(facts) = recall(layout, &memory) {
         return Ok(Some(facts));
     }
     let facts = facts(layout, path, name, build)?;
@@ -65,14 +66,19 @@ fn memory(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Path
 }
 
 /// The facts that were kept, where what they name is still there.
-fn recall(memory: &Path) -> Option<String> {
+fn recall(layout: &Layout, memory: &Path) -> Option<String> {
     let facts = std::fs::read_to_string(memory).ok()?;
+    let cache = Cache::new(layout.target().join("emulator"));
+    let is_kept = |file: &Path| {
+        let entry = file.parent();
+        entry.is_some_and(|entry| cache.uses(entry, file))
+    };
     let files = ["driver ", "library "];
     let are_there = files.iter().all(|what| {
         let mut found = facts.lines().filter_map(|line| line.strip_prefix(what));
-        found.next().is_some_and(|file| Path::new(file).is_file())
+        found.next().is_some_and(|file| is_kept(Path::new(file)))
     });
-    are_there.then_some(facts)
+    (are_there && cache.uses(memory, memory)).then_some(facts)
 }
 
 fn facts(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
