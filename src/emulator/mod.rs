@@ -1,10 +1,12 @@
 //! Metal kernels on a CPU: a .metal file as it is, run thread by thread, with every fault named by
 //! line and thread. From the bottom up: `tokens`, `translate` (Metal to C++), `compile` (clang),
 //! `cache` and `roots` (what it made, kept wherever the sources are), `program` (the kernels of
-//! one file), `launch` (one run in a process of its own), `report` and `symbolize` (what came of
-//! it), `check` (many runs, every pair of settings). The C++ side is in metal/emulator; docs/emulator.md describes both.
+//! one file), `launch`, `sound` and `bindings` (one run in a process of its own), `report` and `symbolize` (what came of
+//! it), `check` and `agreement` (many runs, every pair of settings). The C++ side is in metal/emulator; docs/emulator.md describes both.
 //! Not a model of a GPU's speed, nor of Apple's compiler.
 
+mod agreement;
+mod bindings;
 mod cache;
 pub mod check;
 mod compile;
@@ -16,11 +18,13 @@ mod launch;
 mod program;
 mod report;
 mod roots;
+mod sound;
 pub mod spec;
 mod symbolize;
 mod tokens;
 mod translate;
 
+pub use agreement::Agreement;
 pub use check::{Check, CheckReport};
 pub use compile::{Build, Emulator, Habit, Numerics, Text};
 pub use data::{Data, Element};

@@ -84,6 +84,7 @@ impl<'e> Program<'e> {
             constants: self.unit.constants().to_vec(),
             roots: self.roots.clone(),
             blocks: OnceLock::new(),
+            needed: OnceLock::new(),
         })
     }
 
@@ -118,9 +119,28 @@ pub struct Kernel<'e> {
     pub constants: Vec<Constant>,
     pub(super) roots: Roots,
     blocks: OnceLock<BTreeMap<u64, u64>>,
+    needed: OnceLock<Vec<usize>>,
 }
 
 impl Kernel<'_> {
+    /// The function constants without which it can't be launched: those that its code reads,
+    /// but for those of which the source asks whether they are set.
+    pub fn needed_constants(&self) -> Vec<&Constant> {
+        let needed = self.needed.get_or_init(|| {
+            let all = self.constants.iter().enumerate();
+            let not_optional = all.filter(|(_, constant)| !constant.optional);
+            let numbers: Vec<usize> = not_optional.map(|(number, _)| number).collect();
+            let symbols: Vec<String> = numbers.iter().map(|n| Constant::symbol(*n)).collect();
+            let there = symbolize::has_symbols(&self.library, &symbols);
+            let read = numbers.into_iter().zip(there).filter(|(_, there)| *there);
+            read.map(|(number, _)| number).collect()
+        });
+        needed
+            .iter()
+            .map(|number| &self.constants[*number])
+            .collect()
+    }
+
     /// The floating-point operations of each block of instructions.
     pub(super) fn blocks(&self) -> &BTreeMap<u64, u64> {
         self.blocks.get_or_init(|| symbolize::blocks(&self.library))

@@ -163,6 +163,26 @@ fn a_launch_that_can_not_be_is_an_error() {
             "1 to 1024 threads, not 2048",
         ),
         (
+            grid(adds(&kernel).group([u32::MAX, u32::MAX, u32::MAX])),
+            "1 to 1024 threads, not 79228162458924105385300197375",
+        ),
+        (
+            grid(adds(&kernel).group([1 << 31, 1 << 31, 4])),
+            "1 to 1024 threads, not 18446744073709551616",
+        ),
+        (
+            grid(adds(&kernel).threadgroups([1 << 30, 1, 1])),
+            "is too large: it has at most 4294967295 threads in a direction",
+        ),
+        (
+            grid(adds(&kernel).threadgroups([1 << 20, 1 << 20, 2])),
+            "of [1048576, 1048576, 2] threadgroups is too large",
+        ),
+        (
+            grid(adds(&kernel).output(2, "n", u64::MAX)),
+            "at most 17179869184 bytes, not 18446744073709551615",
+        ),
+        (
             grid(adds(&kernel).constant_named("ad", [1i32])),
             "no function constant 'ad'",
         ),

@@ -23,6 +23,7 @@ use super::library;
 /// library PATH
 /// buffer INDEX const|mutable NAME
 /// threadgroup INDEX
+/// constant INDEX NAME        one without which it can't be launched
 /// ```
 ///
 /// `None` where the library has no such kernel.
@@ -101,6 +102,9 @@ fn facts(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Optio
                 Role::Threadgroup { index } => writeln!(facts, "threadgroup {index}"),
                 Role::Position(_) => Ok(()),
             };
+        }
+        for constant in kernel.needed_constants() {
+            let _ = writeln!(facts, "constant {} {}", constant.index, constant.name);
         }
         Ok(facts)
     })
