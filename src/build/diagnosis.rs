@@ -86,7 +86,7 @@ pub fn failure(printed: &str, ending: &str, kind: Kind, folder: &Path) -> Error 
 }
 
 /// The bytes that this user may still write where this folder is.
-fn room(folder: &Path) -> Option<u64> {
+pub(crate) fn room(folder: &Path) -> Option<u64> {
     let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
     // SAFETY: statvfs only writes to the struct, which is plain numbers.
     let (found, status) = unsafe {

@@ -1,5 +1,6 @@
 //! Many runs of one launch, over all that a GPU and a compiler may choose: every pair of choices
-//! is seen. Merges what they find; comparing their outputs is the caller's.
+//! is seen. Merges what they find, and says how far their outputs are apart; whether that is too
+//! far is the caller's.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
+use super::agreement::{Agreement, agreements};
 use super::compile::{Build, Habit, Numerics};
 use super::launch::{Launch, Outcome, Reduction, Schedule, Settings};
 use super::program::{Kernel, Program};
@@ -16,6 +18,9 @@ use super::spec;
 
 /// The fewest runs of a check.
 pub const LEAST: usize = 20;
+
+/// The most: what they write is all kept.
+pub const MOST: usize = 10_000;
 
 const REDUCTIONS: [Reduction; 4] = [
     Reduction::ButterflyDown,
@@ -98,6 +103,7 @@ impl CheckReport {
 #[derive(Debug, Serialize)]
 pub struct Summary<'r> {
     faults: &'r [Fault],
+    buffers: Vec<Agreement>,
     pairs: usize,
     pairs_in_all: usize,
     runs: Vec<(Choice, &'r Report)>,
@@ -109,10 +115,16 @@ impl CheckReport {
         let runs = self.runs.iter();
         Summary {
             faults: &self.faults,
+            buffers: self.agreements(),
             pairs: self.pairs,
             pairs_in_all: self.pairs_in_all,
             runs: runs.map(|run| (run.choice, &run.outcome.report)).collect(),
         }
+    }
+
+    /// How far the runs' outputs are apart, buffer by buffer.
+    pub fn agreements(&self) -> Vec<Agreement> {
+        agreements(&self.runs.iter().map(|run| &run.outcome).collect::<Vec<_>>())
     }
 
     /// The settings of the first run that has a fault, as `spec::settings` reads them.
@@ -145,14 +157,14 @@ impl<'p> Check<'p> {
         }
     }
 
-    /// So many runs; never fewer than [`LEAST`].
+    /// So many runs; never fewer than [`LEAST`], nor more than [`MOST`].
     #[must_use]
     pub fn runs(mut self, runs: usize) -> Self {
-        self.runs = runs.max(LEAST);
+        self.runs = runs.clamp(LEAST, MOST);
         self
     }
 
-    /// The first run's seed; each further one has the next.
+    /// The first run's seed; each further one has the next, after the last the first.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -182,7 +194,7 @@ impl<'p> Check<'p> {
             .map(|(number, row)| {
                 let kernel = &kernels[row[2] * 2 + row[1]];
                 let settings = Settings {
-                    seed: self.seed + number as u64,
+                    seed: self.seed.wrapping_add(number as u64),
                     schedule: SCHEDULES[row[4]],
                     reduction: REDUCTIONS[row[0]],
                     flush: row[3] == 1,

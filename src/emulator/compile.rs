@@ -1,6 +1,5 @@
 //! clang's part: .metal text to preprocessed text, C++ to libraries, the runtime to the driver
-//! program. What was made is kept by its content under `target/mlx/emulator`. Not the
-//! translation between the two.
+//! program. Not the translation between the two, nor how what was made is kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -16,7 +15,9 @@ use crate::error::{Doing, Error, Result, reading, writing};
 use crate::layout::Layout;
 use crate::process::{Command, Output};
 
+use super::cache::Cache;
 use super::program::Program;
+use super::roots::Roots;
 
 /// A Metal source.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ pub struct Emulator {
     clang: Tool,
     /// metal/emulator of the project.
     home: PathBuf,
-    cache: PathBuf,
+    cache: Cache,
     /// Folders in which sources and their headers are looked for, after a source's own.
     includes: Vec<PathBuf>,
     headers: OnceLock<Result<String>>,
@@ -114,7 +115,7 @@ impl Emulator {
         Ok(Emulator {
             clang,
             home: layout.root().join("metal/emulator"),
-            cache: layout.target().join("emulator"),
+            cache: Cache::new(layout.target().join("emulator")),
             includes,
             headers: OnceLock::new(),
             driver: OnceLock::new(),
@@ -135,8 +136,8 @@ impl Emulator {
     /// [`crate::Kind::Gate`] for what Apple's compiler would reject too.
     pub fn read(&self, source: impl Into<Text>) -> Result<Program<'_>> {
         let source = source.into();
-        let (name, text) = self.preprocess(&source)?;
-        Program::new(self, &name, text).doing(|| format!("translating {name}"))
+        let (name, text, roots) = self.preprocess(&source)?;
+        Program::new(self, &name, text, roots).doing(|| format!("translating {name}"))
     }
 
     /// The file of a name that may be relative.
@@ -155,7 +156,7 @@ impl Emulator {
             })
     }
 
-    fn preprocess(&self, source: &Text) -> Result<(String, String)> {
+    fn preprocess(&self, source: &Text) -> Result<(String, String, Roots)> {
         let (path, name) = match source {
             Text::File(file) => {
                 let path = self.locate(file)?;
@@ -166,7 +167,7 @@ impl Emulator {
                 let marked = format!("#line 1 {name:?}\n{text}\n");
                 // Under the same path each time: the path is in what clang prints.
                 let key = self.key(&[&marked]);
-                let path = self.kept("texts", &key, "source.metal", |folder| {
+                let path = self.cache.kept("texts", &key, "source.metal", |folder| {
                     let path = folder.join("source.metal");
                     std::fs::write(&path, &marked).doing(writing(&path))
                 })?;
@@ -194,26 +195,28 @@ impl Emulator {
             .limit(LIMIT)
             .output()?;
         if !output.success() {
-            return Err(diagnosis(&output, "preprocess", &name));
+            return Err(diagnosis(&output, "preprocess", &name, &Roots::default()));
         }
-        Ok((name, output.stdout))
+        let roots = Roots::new(&self.includes, &path);
+        Ok((name, output.stdout, roots))
     }
 
     /// The library of a C++ text, compiled unless it is there.
     pub(super) fn library(
         &self,
-        name: &str,
+        (name, roots): (&str, &Roots),
         text: &str,
         build: Build,
         numerics: Numerics,
     ) -> Result<PathBuf> {
         let flags = flags(build, numerics);
         let headers = self.headers()?;
-        let key = self.key(&[text, &headers, &flags.join(" ")]);
+        let text = roots.numbered(text);
+        let key = self.key(&[&text, &headers, &flags.join(" "), &LINK.join(" ")]);
         let include = self.home.join("include");
-        self.kept("kernels", &key, "kernel.so", |folder| {
+        self.cache.kept("kernels", &key, "kernel.so", |folder| {
             let cpp = folder.join("kernel.cpp");
-            std::fs::write(&cpp, text).doing(writing(&cpp))?;
+            std::fs::write(&cpp, &text).doing(writing(&cpp))?;
             let object = folder.join("kernel.o");
             let compile = Command::new(&self.clang.path)
                 .args(&flags)
@@ -223,29 +226,34 @@ impl Emulator {
                 .arg(&cpp)
                 .arg("-o")
                 .arg(&object);
-            self.clang_runs(compile, "compile", name)?;
+            self.clang_runs(compile, "compile", name, roots)?;
             let link = Command::new(&self.clang.path)
                 .args(LINK)
                 .arg(&object)
                 .arg("-o")
                 .arg(folder.join("kernel.so"));
-            self.clang_runs(link, "link", name)?;
+            self.clang_runs(link, "link", name, roots)?;
             std::fs::remove_file(&object).doing(writing(&object))
         })
     }
 
     /// Whether a C++ text compiles, all its entries instantiated; makes no code.
-    pub(super) fn accepts(&self, name: &str, text: &str, numerics: Numerics) -> Result<()> {
+    pub(super) fn accepts(
+        &self,
+        (name, roots): (&str, &Roots),
+        text: &str,
+        numerics: Numerics,
+    ) -> Result<()> {
         let folder = tempfile::tempdir().doing(|| "making a folder".into())?;
         let cpp = folder.path().join("kernel.cpp");
-        std::fs::write(&cpp, text).doing(writing(&cpp))?;
+        std::fs::write(&cpp, roots.numbered(text)).doing(writing(&cpp))?;
         let command = Command::new(&self.clang.path)
             .args(flags(Build::Plain, numerics))
             .arg("-fsyntax-only")
             .arg("-I")
             .arg(self.home.join("include"))
             .arg(&cpp);
-        self.clang_runs(command, "compile", name)
+        self.clang_runs(command, "compile", name, roots)
     }
 
     /// The program that runs launches.
@@ -257,8 +265,9 @@ impl Emulator {
         let runtime = self.home.join("runtime");
         let sources = content_key(&runtime)?;
         let headers = self.headers()?;
-        let key = self.key(&[&sources, &headers, &DRIVER.join(" ")]);
-        self.kept("driver", &key, "mlx-emulate", |folder| {
+        let flags = [DRIVER, DRIVER_LIBRARIES].concat().join(" ");
+        let key = self.key(&[&sources, &headers, &flags]);
+        self.cache.kept("driver", &key, "mlx-emulate", |folder| {
             let mut files: Vec<PathBuf> = std::fs::read_dir(&runtime)
                 .doing(reading(&runtime))?
                 .flatten()
@@ -273,7 +282,7 @@ impl Emulator {
                 .args(&files)
                 .arg("-o")
                 .arg(folder.join("mlx-emulate"))
-                .args(["-pthread", "-ldl"]);
+                .args(DRIVER_LIBRARIES);
             command
                 .limit(LIMIT)
                 .run()
@@ -296,50 +305,18 @@ impl Emulator {
         hex(&digest.finalize())[..32].to_string()
     }
 
-    /// The file `name` of the folder with this key; `make` fills a folder that is none yet, and
-    /// it takes its place whole.
-    fn kept(
-        &self,
-        kind: &str,
-        key: &str,
-        name: &str,
-        make: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<PathBuf> {
-        let parent = self.cache.join(kind);
-        let folder = parent.join(key);
-        let file = folder.join(name);
-        if file.is_file() {
-            return Ok(file);
-        }
-        std::fs::create_dir_all(&parent).doing(writing(&parent))?;
-        let new = tempfile::Builder::new()
-            .prefix("new-")
-            .tempdir_in(&parent)
-            .doing(writing(&parent))?;
-        make(new.path())?;
-        match std::fs::rename(new.path(), &folder) {
-            Ok(()) => {
-                // It has moved: nothing is left to remove.
-                let _ = new.keep();
-                Ok(file)
-            }
-            // Another process made the same.
-            Err(_) if file.is_file() => Ok(file),
-            Err(e) => Err(e).doing(writing(&folder)),
-        }
-    }
-
-    fn clang_runs(&self, command: Command, doing: &str, name: &str) -> Result<()> {
+    fn clang_runs(&self, command: Command, doing: &str, name: &str, roots: &Roots) -> Result<()> {
         let output = command.env("LC_ALL", "C").limit(LIMIT).output()?;
         match output.success() {
             true => Ok(()),
-            false => Err(diagnosis(&output, doing, name)),
+            false => Err(diagnosis(&output, doing, name, roots)),
         }
     }
 }
 
 /// What the driver is compiled with; its functions are there for the kernels' libraries.
 pub const DRIVER: &[&str] = &["-std=c++17", "-O2", "-g1", "-w", "-rdynamic"];
+const DRIVER_LIBRARIES: &[&str] = &["-pthread", "-ldl"];
 
 /// What a kernel's library is linked with.
 #[cfg(target_os = "linux")]
@@ -404,13 +381,14 @@ pub fn flags(build: Build, numerics: Numerics) -> Vec<String> {
 }
 
 /// What clang said, as it concerns the .metal file: line markers make it cite that.
-fn diagnosis(output: &Output, doing: &str, name: &str) -> Error {
+fn diagnosis(output: &Output, doing: &str, name: &str, roots: &Roots) -> Error {
     if output.timed_out {
         return Error::environment(format!("clang took longer than {LIMIT:?} for {name}"));
     }
     let mut lines: Vec<&str> = Vec::new();
     let mut errors = 0;
-    for line in output.stderr.lines() {
+    let printed = roots.cited(&output.stderr);
+    for line in printed.lines() {
         let is_error = line.contains("error: ");
         errors += usize::from(is_error);
         if errors > 3 || lines.len() >= 12 {
@@ -421,7 +399,7 @@ fn diagnosis(output: &Output, doing: &str, name: &str) -> Error {
         }
     }
     if errors == 0 {
-        let said = crate::process::last_lines(&output.stderr, 10);
+        let said = crate::process::last_lines(&printed, 10);
         return Error::environment(format!("clang ended with {}:\n{said}", output.ending()))
             .doing(format!("having clang {doing} {name}"));
     }

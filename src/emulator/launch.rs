@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::build::diagnosis::room;
 use crate::error::{Doing, Error, Result, reading, writing};
 use crate::process::{Command, Output, last_lines};
 
 use super::compile::Build;
-use super::data::{Data, Element, scalar, values};
+use super::data::{Data, Element, values};
 use super::job::{self, Job};
 use super::program::Kernel;
 use super::report::{Fault, Report};
@@ -79,7 +80,7 @@ impl Default for Settings {
 }
 
 #[derive(Debug, Clone)]
-enum Contents {
+pub(super) enum Contents {
     /// Bytes that the kernel reads.
     Read(Data),
     /// Bytes that it may write too.
@@ -90,24 +91,38 @@ enum Contents {
     Bytes(Data),
 }
 
+impl Contents {
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Contents::Empty(bytes) => *bytes,
+            Contents::Read(data) | Contents::ReadWrite(data) | Contents::Bytes(data) => {
+                data.bytes.len() as u64
+            }
+        }
+    }
+}
+
+/// The most bytes of a buffer.
+pub(super) const MOST_BYTES: u64 = 16 << 30;
+
 #[derive(Debug, Clone)]
-struct Binding {
-    index: u32,
-    name: String,
-    contents: Contents,
+pub(super) struct Binding {
+    pub index: u32,
+    pub name: String,
+    pub contents: Contents,
 }
 
 /// A launch that is being described.
 #[derive(Debug, Clone)]
 pub struct Launch<'k> {
-    kernel: &'k Kernel<'k>,
-    bindings: Vec<Binding>,
-    threadgroup: Vec<(u32, u64)>,
-    constants: Vec<(u64, Data)>,
-    unknown: Option<String>,
-    groups: Option<[u32; 3]>,
-    grid: Option<[u32; 3]>,
-    group: [u32; 3],
+    pub(super) kernel: &'k Kernel<'k>,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) threadgroup: Vec<(u32, u64)>,
+    pub(super) constants: Vec<(u64, Data)>,
+    pub(super) unknown: Option<String>,
+    pub(super) groups: Option<[u32; 3]>,
+    pub(super) grid: Option<[u32; 3]>,
+    pub(super) group: [u32; 3],
     settings: Settings,
     coalescing: u32,
     forgiving: bool,
@@ -270,14 +285,19 @@ impl<'k> Launch<'k> {
     /// Runs it.
     ///
     /// # Errors
-    /// [`crate::Kind::Usage`] for a launch that can't be (no grid, an index twice);
+    /// [`crate::Kind::Usage`] for a launch that can't be (no grid, an index twice, a function
+    /// constant that the source has not);
     /// [`crate::Kind::Environment`] where the driver can't be made or started. What the kernel
     /// does wrong is in the report.
     pub fn run(&self) -> Result<Outcome> {
         self.sound()
             .doing(|| format!("launching {}", self.kernel.name))?;
+        if let Some(report) = self.lacks_constants() {
+            let buffers = BTreeMap::new();
+            return Ok(Outcome { buffers, report });
+        }
         let driver = self.kernel.emulator.driver()?;
-        let folder = scratch()?;
+        let folder = scratch(self.written())?;
         let job = self.write(folder.path())?;
         let job_file = folder.path().join("job");
         std::fs::write(&job_file, job.text()).doing(writing(&job_file))?;
@@ -297,36 +317,17 @@ impl<'k> Launch<'k> {
         Ok(Outcome { buffers, report })
     }
 
-    fn sound(&self) -> Result<()> {
-        let mut indices: Vec<u32> = self.bindings.iter().map(|b| b.index).collect();
-        indices.sort_unstable();
-        if let Some(twice) = indices.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::usage(format!("buffer {} is bound twice", twice[0])));
-        }
-        if let Some(name) = &self.unknown {
-            let names: Vec<&str> = self
-                .kernel
-                .constants
-                .iter()
-                .map(|c| c.name.as_str())
-                .collect();
-            return Err(
-                Error::usage(format!("there is no function constant '{name}'"))
-                    .hint(format!("the source has {}", names.join(", "))),
-            );
-        }
-        if self.groups.is_some() == self.grid.is_some() {
-            return Err(Error::usage(
-                "a launch has either threadgroups or threads of the grid",
-            ));
-        }
-        let threads: u64 = self.group.iter().map(|n| u64::from(*n)).product();
-        if threads == 0 || threads > 1024 {
-            return Err(Error::usage(format!(
-                "a threadgroup has 1 to 1024 threads, not {threads}"
-            )));
-        }
-        Ok(())
+    /// What the launch writes into its folder: the buffers, before and after.
+    fn written(&self) -> u64 {
+        let bytes = self.bindings.iter().map(|binding| &binding.contents);
+        bytes.fold(0, |sum: u64, contents| {
+            let times = if matches!(contents, Contents::ReadWrite(_)) {
+                2
+            } else {
+                1
+            };
+            sum.saturating_add(contents.bytes().saturating_mul(times))
+        })
     }
 
     /// Writes the contents of the buffers, and gives back the job.
@@ -414,77 +415,40 @@ impl<'k> Launch<'k> {
         };
         Ok(Report::lost(&self.kernel.name, checked, fault))
     }
-
-    /// What the host binds against what the kernel has.
-    fn compare(&self, report: &mut Report) {
-        if report.arguments.is_empty() && !self.kernel.parameters.is_empty() {
-            return;
-        }
-        let mut faults = Vec::new();
-        for binding in &self.bindings {
-            let wrong = |what: String| {
-                let mut fault = Fault::new("binding", what);
-                fault.buffer = Some(binding.name.clone());
-                fault
-            };
-            let index = binding.index;
-            let argument = report
-                .arguments
-                .iter()
-                .find(|argument| argument.kind == "buffer" && argument.index == index);
-            let Some(argument) = argument else {
-                let what = format!(
-                    "'{}' is bound at {index}, where the kernel has nothing",
-                    binding.name
-                );
-                faults.push(wrong(what));
-                continue;
-            };
-            let (data, exact) = match &binding.contents {
-                Contents::Read(data) | Contents::ReadWrite(data) => (data, false),
-                Contents::Bytes(data) => (data, argument.reference),
-                Contents::Empty(_) => continue,
-            };
-            if exact && data.bytes.len() != argument.size {
-                faults.push(wrong(format!(
-                    "{} bytes are set at {index}, where the kernel has '{}' of {} bytes ({})",
-                    data.bytes.len(),
-                    argument.name,
-                    argument.size,
-                    argument.ty
-                )));
-            } else if let (Some(given), Some(has)) = (data.ty, scalar(&argument.ty))
-                && given != has
-            {
-                faults.push(wrong(format!(
-                    "'{}' is bound at {index} as {given}, and the kernel has '{}' of type {has}",
-                    binding.name, argument.name
-                )));
-            }
-        }
-        for (index, _) in &self.threadgroup {
-            let there = report
-                .arguments
-                .iter()
-                .any(|argument| argument.kind == "threadgroup" && argument.index == *index);
-            if !there {
-                let what =
-                    format!("threadgroup memory is set at {index}, where the kernel has none");
-                faults.push(Fault::new("binding", what));
-            }
-        }
-        faults.into_iter().for_each(|fault| report.note(fault));
-    }
 }
 
-/// A folder for one launch, in memory where the system has such.
-fn scratch() -> Result<tempfile::TempDir> {
+/// A folder for one launch that writes so many bytes: in memory where the system has such and
+/// it has room for them.
+fn scratch(bytes: u64) -> Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("mlx-emulate-");
     let memory = Path::new("/dev/shm");
-    let made = match memory.is_dir() {
+    let made = match fits(bytes, room(memory)) {
         true => builder.tempdir_in(memory).or_else(|_| builder.tempdir()),
         false => builder.tempdir(),
     };
     made.doing(|| "making a folder for the launch".into())
+}
+
+/// True where the bytes take no more than half of the room: other launches run at the same time.
+fn fits(bytes: u64, room: Option<u64>) -> bool {
+    room.is_some_and(|room| bytes.saturating_add(SMALL_FILES) <= room / 2)
+}
+
+/// The most that the job and the report take.
+const SMALL_FILES: u64 = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launch_is_in_memory_where_that_has_room_for_it() {
+        assert!(fits(0, Some(64 << 20)));
+        assert!(fits(24 << 20, Some(64 << 20)));
+        assert!(!fits(25 << 20, Some(64 << 20)));
+        assert!(!fits(0, Some(1 << 20)));
+        assert!(!fits(u64::MAX, Some(u64::MAX)));
+        assert!(!fits(0, None));
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use crate::error::Result;
 
 use super::compile::{Build, Emulator, Numerics};
+use super::roots::Roots;
 use super::symbolize;
 use super::tokens::Source;
 use super::translate::{Constant, Export, Parameter, Unit};
@@ -16,15 +17,22 @@ use super::translate::{Constant, Export, Parameter, Unit};
 pub struct Program<'e> {
     pub(super) emulator: &'e Emulator,
     name: String,
+    roots: Roots,
     unit: Unit,
 }
 
 impl<'e> Program<'e> {
-    pub(super) fn new(emulator: &'e Emulator, name: &str, text: String) -> Result<Self> {
+    pub(super) fn new(
+        emulator: &'e Emulator,
+        name: &str,
+        text: String,
+        roots: Roots,
+    ) -> Result<Self> {
         let unit = Unit::read(Source::new(text, name)?)?;
         Ok(Program {
             emulator,
             name: name.to_string(),
+            roots,
             unit,
         })
     }
@@ -63,7 +71,8 @@ impl<'e> Program<'e> {
     pub fn kernel(&self, name: &str, build: Build, numerics: Numerics) -> Result<Kernel<'e>> {
         let export = self.unit.export(name)?;
         let text = self.unit.text(&[name])?;
-        let library = self.emulator.library(&self.name, &text, build, numerics)?;
+        let from = (self.name.as_str(), &self.roots);
+        let library = self.emulator.library(from, &text, build, numerics)?;
         Ok(Kernel {
             emulator: self.emulator,
             name: name.to_string(),
@@ -73,7 +82,9 @@ impl<'e> Program<'e> {
             numerics,
             parameters: self.unit.parameters(export).to_vec(),
             constants: self.unit.constants().to_vec(),
+            roots: self.roots.clone(),
             blocks: OnceLock::new(),
+            needed: OnceLock::new(),
         })
     }
 
@@ -83,7 +94,8 @@ impl<'e> Program<'e> {
     /// As [`Self::kernel`].
     pub fn accepts(&self, kernels: &[&str], numerics: Numerics) -> Result<()> {
         let text = self.unit.text(kernels)?;
-        self.emulator.accepts(&self.name, &text, numerics)
+        let from = (self.name.as_str(), &self.roots);
+        self.emulator.accepts(from, &text, numerics)
     }
 }
 
@@ -105,10 +117,30 @@ pub struct Kernel<'e> {
     pub parameters: Vec<Parameter>,
     /// The function constants of its source.
     pub constants: Vec<Constant>,
+    pub(super) roots: Roots,
     blocks: OnceLock<BTreeMap<u64, u64>>,
+    needed: OnceLock<Vec<usize>>,
 }
 
 impl Kernel<'_> {
+    /// The function constants without which it can't be launched: those that its code reads,
+    /// but for those of which the source asks whether they are set.
+    pub fn needed_constants(&self) -> Vec<&Constant> {
+        let needed = self.needed.get_or_init(|| {
+            let all = self.constants.iter().enumerate();
+            let not_optional = all.filter(|(_, constant)| !constant.optional);
+            let numbers: Vec<usize> = not_optional.map(|(number, _)| number).collect();
+            let symbols: Vec<String> = numbers.iter().map(|n| Constant::symbol(*n)).collect();
+            let there = symbolize::has_symbols(&self.library, &symbols);
+            let read = numbers.into_iter().zip(there).filter(|(_, there)| *there);
+            read.map(|(number, _)| number).collect()
+        });
+        needed
+            .iter()
+            .map(|number| &self.constants[*number])
+            .collect()
+    }
+
     /// The floating-point operations of each block of instructions.
     pub(super) fn blocks(&self) -> &BTreeMap<u64, u64> {
         self.blocks.get_or_init(|| symbolize::blocks(&self.library))

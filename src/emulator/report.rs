@@ -271,6 +271,7 @@ impl Report {
     /// # Errors
     /// [`crate::Kind::Bug`] where it is no report.
     pub(super) fn read(json: &str, kernel: &Kernel<'_>) -> Result<Self> {
+        let cited = |name: &str| kernel.roots.cited(name).into_owned();
         let raw: Raw = serde_json::from_str(json)
             .map_err(|e| Error::bug(format!("the driver's report is none: {e}")))?;
         let wanted = !raw.faults.is_empty() || !raw.loads.is_empty();
@@ -280,13 +281,16 @@ impl Report {
                 let mut frames = symbols.frames(pc);
                 // The function that the translation added.
                 frames.retain(|frame| !frame.function.contains("emu_entry_"));
+                for frame in &mut frames {
+                    frame.file = cited(&frame.file);
+                }
                 frames
             }
             _ => Vec::new(),
         };
         let fault = |fault: RawFault| {
             let mut at = frames(fault.pc);
-            if let (Some(file), Some(line)) = (fault.file, fault.line) {
+            if let (Some(file), Some(line)) = (fault.file.as_deref().map(cited), fault.line) {
                 // A known place is where the source calls; what clang inlined there is no news.
                 at.retain(|frame| !(frame.file == file && frame.line == line));
                 let function = String::new();
@@ -301,7 +305,7 @@ impl Report {
             }
             Fault {
                 kind: fault.kind,
-                message: fault.message,
+                message: cited(&fault.message),
                 frames: at,
                 other: frames(fault.other_pc),
                 thread: fault.thread,

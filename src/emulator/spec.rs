@@ -8,7 +8,7 @@ use crate::error::{Doing, Error, Result, reading};
 
 use super::compile::{Habit, Numerics};
 use super::data::{Data, Element};
-use super::launch::{Reduction, Schedule, Settings};
+use super::launch::{MOST_BYTES, Reduction, Schedule, Settings};
 
 /// What a buffer holds before the launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,10 +230,7 @@ fn filling(ty: &str, contents: &str) -> Result<Filling> {
         ["iota", n] => Source::Iota(count(n)?),
         ["random", seed, n] => Source::Random(count(seed)?, count(n)?),
         ["list", list] => Source::List(list.split(',').collect()),
-        ["empty", n] => {
-            let one = of_type(ty, &Source::Zeros(1))?.bytes.len() as u64;
-            return Ok(Filling::Empty(one * count(n)?));
-        }
+        ["empty", n] => return Ok(Filling::Empty(in_bytes(ty, count(n)?)?)),
         _ => {
             let path = Path::new(contents);
             let mut data = of_type(ty, &Source::Zeros(0))?;
@@ -241,7 +238,21 @@ fn filling(ty: &str, contents: &str) -> Result<Filling> {
             return Ok(Filling::Data(data));
         }
     };
+    if let Source::Zeros(n) | Source::Iota(n) | Source::Random(_, n) = source {
+        in_bytes(ty, n)?;
+    }
     Ok(Filling::Data(of_type(ty, &source)?))
+}
+
+/// The bytes of so many numbers.
+fn in_bytes(ty: &str, count: u64) -> Result<u64> {
+    let one = of_type(ty, &Source::Zeros(1))?.bytes.len() as u64;
+    let bytes = one.checked_mul(count).filter(|bytes| *bytes <= MOST_BYTES);
+    bytes.ok_or_else(|| {
+        Error::usage(format!(
+            "{count} numbers of type {ty} are too many: a buffer has at most {MOST_BYTES} bytes"
+        ))
+    })
 }
 
 enum Source<'a> {
@@ -381,6 +392,11 @@ mod tests {
             ("0=w:f32:zeros:x", "'x' is no number"),
             ("0=w:u8:list:256", "'256' is no number of type uchar"),
             ("0=w:u8:/no/such/file", "reading /no/such/file"),
+            ("0=w:u16:empty:18446744073709551615", "are too many"),
+            ("0=w:u8:empty:17179869185", "at most 17179869184 bytes"),
+            ("0=w:f32:zeros:1000000000000000000", "are too many"),
+            ("0=w:f32:iota:4294967297", "are too many"),
+            ("0=w:f32:random:1:18446744073709551615", "are too many"),
         ] {
             let error = buffer(text).unwrap_err().to_string();
             assert!(error.contains(why) && error.contains(text), "{error}");

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use object::{Object, ObjectSymbol};
+
 use crate::build::system::System;
 use crate::process::Command;
 
@@ -67,6 +69,25 @@ fn short(name: &str) -> &str {
     let name = name[..end].trim();
     // `void f<…>` is how templates' names begin.
     name.rsplit(' ').next().unwrap_or(name)
+}
+
+/// For each name whether a library has a symbol of it; one that can't be read has none.
+pub fn has_symbols(library: &Path, names: &[String]) -> Vec<bool> {
+    let mut found = vec![false; names.len()];
+    if names.is_empty() {
+        return found;
+    }
+    let bytes = std::fs::read(library).unwrap_or_default();
+    let Ok(file) = object::File::parse(&bytes[..]) else {
+        return found;
+    };
+    for symbol in file.symbols() {
+        let number = names.iter().position(|name| symbol.name() == Ok(name));
+        if let Some(number) = number {
+            found[number] = true;
+        }
+    }
+    found
 }
 
 /// The floating-point operations of each block of a library; none where nothing disassembles.

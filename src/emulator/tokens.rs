@@ -46,6 +46,9 @@ pub struct Source {
     partners: Vec<usize>,
 }
 
+/// How deep brackets may be nested: as with clang.
+const DEEPEST: usize = 256;
+
 /// No bracket.
 const NONE: usize = usize::MAX;
 
@@ -115,6 +118,10 @@ impl Source {
         for i in 0..self.tokens.len() {
             let word = self.word(i);
             match word {
+                "(" | "[" | "{" if open.len() == DEEPEST => {
+                    let what = format!("brackets are nested more than {DEEPEST} deep");
+                    return Err(self.fault(i, what));
+                }
                 "(" | "[" | "{" => open.push(i),
                 ")" | "]" | "}" => {
                     let Some(o) = open.pop() else {
@@ -403,6 +410,18 @@ mod tests {
             let error = Source::new(text.into(), "first.metal").unwrap_err();
             assert_eq!(error.what(), what);
         }
+    }
+
+    #[test]
+    fn brackets_are_nested_so_deep_and_no_deeper() {
+        let nested = |depth: usize| {
+            let text = format!("\n{}{}", "{".repeat(depth), "}".repeat(depth));
+            Source::new(text, "first.metal")
+        };
+        assert!(nested(256).is_ok());
+        let error = nested(257).unwrap_err();
+        let what = "first.metal:2: brackets are nested more than 256 deep";
+        assert_eq!(error.what(), what);
     }
 
     #[test]

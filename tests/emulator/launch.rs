@@ -75,7 +75,7 @@ fn program() -> Program<'static> {
     emulator().read(source).unwrap()
 }
 
-fn kernel(program: &Program<'static>, name: &str, build: Build) -> Kernel<'static> {
+fn kernel<'e>(program: &Program<'e>, name: &str, build: Build) -> Kernel<'e> {
     program.kernel(name, build, Numerics::default()).unwrap()
 }
 
@@ -161,6 +161,26 @@ fn a_launch_that_can_not_be_is_an_error() {
         (
             grid(adds(&kernel).group([32, 64, 1])),
             "1 to 1024 threads, not 2048",
+        ),
+        (
+            grid(adds(&kernel).group([u32::MAX, u32::MAX, u32::MAX])),
+            "1 to 1024 threads, not 79228162458924105385300197375",
+        ),
+        (
+            grid(adds(&kernel).group([1 << 31, 1 << 31, 4])),
+            "1 to 1024 threads, not 18446744073709551616",
+        ),
+        (
+            grid(adds(&kernel).threadgroups([1 << 30, 1, 1])),
+            "is too large: it has at most 4294967295 threads in a direction",
+        ),
+        (
+            grid(adds(&kernel).threadgroups([1 << 20, 1 << 20, 2])),
+            "of [1048576, 1048576, 2] threadgroups is too large",
+        ),
+        (
+            grid(adds(&kernel).output(2, "n", u64::MAX)),
+            "at most 17179869184 bytes, not 18446744073709551615",
         ),
         (
             grid(adds(&kernel).constant_named("ad", [1i32])),
@@ -275,6 +295,39 @@ fn a_kernel_is_compiled_once() {
     // A folder that is half made has another name: nothing but whole ones is found.
     let kept = std::fs::read_dir(folder.path().join("emulator/kernels")).unwrap();
     assert_eq!(kept.count(), 3);
+}
+
+#[test]
+fn a_source_in_another_folder_is_not_compiled_again_and_is_cited_by_its_own_name() {
+    let cache = tempfile::tempdir().unwrap();
+    let own = mlx_fork::layout::Layout::at(layout().root(), cache.path());
+    let in_folder = || {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("far.metal");
+        std::fs::write(
+            &source,
+            "#include \"writes.h\"\nkernel void k(device int* x [[buffer(0)]]) { writes(x); }",
+        )
+        .unwrap();
+        let header = folder.path().join("writes.h");
+        std::fs::write(header, "inline void writes(device int* x) { x[7] = 1; }").unwrap();
+        let emulator = Emulator::new(&own).unwrap().include(folder.path());
+        let program = emulator.read(source.as_path()).unwrap();
+        let kernel = kernel(&program, "k", Build::Checked);
+        let launch = Launch::new(&kernel).output(0, "x", 4);
+        let report = launch.threadgroups([1, 1, 1]).run().unwrap().report;
+        let place = format!("{}/writes.h:1", folder.path().display());
+        assert_eq!(report.faults[0].place(), Some(place));
+        let broken = folder.path().join("writes.h");
+        std::fs::write(&broken, "inline void writes(device int* x) { y[7] = 1; }").unwrap();
+        let program = emulator.read(source.as_path()).unwrap();
+        let error = program.kernel("k", Build::Checked, Numerics::default());
+        let said = error.unwrap_err().to_string();
+        let cited = format!("{}:1", broken.display());
+        assert!(said.contains(&cited), "{said} lacks {cited}");
+        kernel.library.clone()
+    };
+    assert_eq!(in_folder(), in_folder());
 }
 
 #[test]

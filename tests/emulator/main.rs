@@ -3,6 +3,8 @@
 //! here. Needs clang++ and the checkout that `cargo xtask setup-mlx` made.
 
 mod broken;
+mod command;
+mod constants;
 mod faults;
 mod launch;
 mod matmul;
@@ -10,6 +12,9 @@ mod mlx;
 mod quantize;
 mod rows;
 mod sort;
+
+#[path = "../common/machine.rs"]
+mod machine;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

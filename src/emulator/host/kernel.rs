@@ -9,6 +9,7 @@ use crate::build::files::{content_key, replace};
 use crate::build::stamp::Inputs;
 use crate::build::system::System;
 use crate::build::tools::file_key;
+use crate::emulator::cache::Cache;
 use crate::emulator::{Build, Kernel, Numerics, Report, Role};
 use crate::error::{Doing, Error, Result, reading};
 use crate::layout::Layout;
@@ -22,6 +23,7 @@ use super::library;
 /// library PATH
 /// buffer INDEX const|mutable NAME
 /// threadgroup INDEX
+/// constant INDEX NAME        one without which it can't be launched
 /// ```
 ///
 /// `None` where the library has no such kernel.
@@ -30,7 +32,7 @@ use super::library;
 /// As [`crate::emulator::Emulator::read`] and [`crate::emulator::Program::kernel`].
 pub fn compile(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
     let memory = memory(layout, path, name, build)?;
-    if let Some(facts) = recall(&memory) {
+    if let Some(facts) = recall(layout, &memory) {
         return Ok(Some(facts));
     }
     let facts = facts(layout, path, name, build)?;
@@ -65,14 +67,19 @@ fn memory(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Path
 }
 
 /// The facts that were kept, where what they name is still there.
-fn recall(memory: &Path) -> Option<String> {
+fn recall(layout: &Layout, memory: &Path) -> Option<String> {
     let facts = std::fs::read_to_string(memory).ok()?;
+    let cache = Cache::new(layout.target().join("emulator"));
+    let is_kept = |file: &Path| {
+        let entry = file.parent();
+        entry.is_some_and(|entry| cache.uses(entry, file))
+    };
     let files = ["driver ", "library "];
     let are_there = files.iter().all(|what| {
         let mut found = facts.lines().filter_map(|line| line.strip_prefix(what));
-        found.next().is_some_and(|file| Path::new(file).is_file())
+        found.next().is_some_and(|file| is_kept(Path::new(file)))
     });
-    are_there.then_some(facts)
+    (are_there && cache.uses(memory, memory)).then_some(facts)
 }
 
 fn facts(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Option<String>> {
@@ -95,6 +102,9 @@ fn facts(layout: &Layout, path: &Path, name: &str, build: Build) -> Result<Optio
                 Role::Threadgroup { index } => writeln!(facts, "threadgroup {index}"),
                 Role::Position(_) => Ok(()),
             };
+        }
+        for constant in kernel.needed_constants() {
+            let _ = writeln!(facts, "constant {} {}", constant.index, constant.name);
         }
         Ok(facts)
     })

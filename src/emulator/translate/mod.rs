@@ -39,6 +39,16 @@ pub struct Constant {
     pub ty: String,
     /// `FILE:LINE`.
     pub place: String,
+    /// True where the source asks whether it is set, and so does without it.
+    pub optional: bool,
+}
+
+impl Constant {
+    /// The name that a library has for the constant at this place in [`Unit::constants`], where
+    /// anything of it reads the constant.
+    pub(super) fn symbol(number: usize) -> String {
+        format!("emu_constant_{number}")
+    }
 }
 
 /// What becomes of a token.
@@ -76,10 +86,24 @@ impl Unit {
             constants: Vec::new(),
             storages: 0,
         };
+        unit.lists()?;
         unit.file()?;
         unit.remaining()?;
         unit.unique_names()?;
         Ok(unit)
+    }
+
+    /// Checks that what is always followed by a list in parentheses is: the rest relies on it.
+    fn lists(&self) -> Result<()> {
+        for i in 0..self.source.len() {
+            let word = self.source.word(i);
+            if matches!(word, "alignas" | "decltype") && self.source.word(i + 1) != "(" {
+                return Err(self
+                    .source
+                    .fault(i, format!("'(' is missing after '{word}'")));
+            }
+        }
+        Ok(())
     }
 
     /// The kernels, in the order of the text.
@@ -250,10 +274,12 @@ impl Unit {
             "is_function_constant_defined" if source.word(i + 1) == "(" => {
                 let end = source.partner(i + 1);
                 let name = source.word(end - 1);
-                let constant = self.constants.iter().find(|c| c.name == name);
-                let Some(index) = constant.map(|constant| constant.index) else {
+                let constant = self.constants.iter_mut().find(|c| c.name == name);
+                let Some(constant) = constant else {
                     return Err(source.fault(i, format!("'{name}' is no function constant")));
                 };
+                constant.optional = true;
+                let index = constant.index;
                 self.drop(i, end + 1);
                 Some(Edit::Replace(format!(
                     "::emu::function_constant_defined({index})"

@@ -1,6 +1,6 @@
 //! A kernel's parameters: what each points into, what it is bound to, under which index.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::Unit;
 use super::attribute::{Attribute, POSITIONS};
@@ -64,7 +64,7 @@ impl Unit {
                 read.push((from, self.parameter(from, to)?));
             }
         }
-        number(&mut read);
+        self.number(&mut read)?;
         self.distinct(&read)?;
         Ok(read.into_iter().map(|(_, parameter)| parameter).collect())
     }
@@ -267,31 +267,44 @@ impl Unit {
         }
         Ok(())
     }
-}
 
-/// Gives the parameters without an index the lowest ones that no parameter names, in order, as
-/// Apple's compiler does.
-fn number(parameters: &mut [(usize, Parameter)]) {
-    for threadgroup in [false, true] {
-        let taken: Vec<u64> = parameters
-            .iter()
-            .filter_map(|(_, p)| match (&p.role, threadgroup) {
-                (Role::Buffer { index, .. }, false) | (Role::Threadgroup { index }, true) => {
-                    Some(*index)
+    /// Gives the parameters without an index the lowest ones that no parameter names, in order, as
+    /// Apple's compiler does.
+    ///
+    /// # Errors
+    /// There are more of them than indices.
+    fn number(&self, parameters: &mut [(usize, Parameter)]) -> Result<()> {
+        for threadgroup in [false, true] {
+            let taken: Vec<u64> = parameters
+                .iter()
+                .filter_map(|(_, p)| match (&p.role, threadgroup) {
+                    (Role::Buffer { index, .. }, false) | (Role::Threadgroup { index }, true) => {
+                        Some(*index)
+                    }
+                    _ => None,
+                })
+                .collect();
+            let mut free = (0..BUFFERS).filter(|index| !taken.contains(index));
+            for (at, parameter) in parameters.iter_mut() {
+                match (&mut parameter.role, threadgroup) {
+                    (Role::Buffer { index, .. }, false) | (Role::Threadgroup { index }, true)
+                        if *index == u64::MAX =>
+                    {
+                        let next = free.next();
+                        *index = next.ok_or_else(|| self.none_left(*at, threadgroup))?;
+                    }
+                    _ => {}
                 }
-                _ => None,
-            })
-            .collect();
-        let mut free = (0..).filter(|index| !taken.contains(index));
-        for (_, parameter) in parameters.iter_mut() {
-            match (&mut parameter.role, threadgroup) {
-                (Role::Buffer { index, .. }, false) | (Role::Threadgroup { index }, true)
-                    if *index == u64::MAX =>
-                {
-                    *index = free.next().unwrap_or(u64::MAX);
-                }
-                _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn none_left(&self, at: usize, threadgroup: bool) -> Error {
+        let what = ["buffers", "threadgroup parameters"][usize::from(threadgroup)];
+        self.source.fault(
+            at,
+            format!("no index is left for this: a kernel has {BUFFERS} {what} at the most"),
+        )
     }
 }

@@ -177,6 +177,9 @@ impl Unit {
                     while k < to && source.word(k) != "(" {
                         k += 1;
                     }
+                    if k >= to {
+                        return Err(source.fault(name, "this operator has no parameters"));
+                    }
                     let declared = Declared {
                         start,
                         entity: i,
@@ -186,7 +189,7 @@ impl Unit {
                     };
                     return self.function(declared, to, scope);
                 }
-                "<" if source.is_word(k - 1) && !assigned => {
+                "<" if k > i && source.is_word(k - 1) && !assigned => {
                     let Some(close) = source.close_angle(k, to) else {
                         return Err(source.fault(k, "nothing closes this template's list"));
                     };
@@ -232,7 +235,8 @@ impl Unit {
         let source = &self.source;
         let first = source.word(open + 1);
         let kind = source.tokens.get(open + 1).map(|t| t.kind);
-        (source.is_word(open - 1) || source.word(open - 1) == ">")
+        open > 0
+            && (source.is_word(open - 1) || source.word(open - 1) == ">")
             && !matches!(first, "*" | "&" | "&&")
             && !matches!(kind, Some(Kind::Text | Kind::Number))
     }
@@ -335,12 +339,47 @@ impl Unit {
         if let Some(body) = body {
             self.block(body)?;
         }
+        if body.is_some() && !kernel && scope.class.is_none() {
+            self.inline(&declared);
+        }
         if kernel {
             self.kernel(&declared, end, body.is_some(), scope)?;
         } else {
             self.twin_function(&declared, signature_end, body, end, scope)?;
         }
         Ok(end)
+    }
+
+    /// Makes a function inline, so that a library has the functions which its kernels call, and
+    /// no others.
+    fn inline(&mut self, declared: &Declared) {
+        let source = &self.source;
+        let template = declared.start != declared.entity;
+        if template && source.word(declared.start + 2) != ">" {
+            return;
+        }
+        let mut first = None;
+        let mut i = declared.entity;
+        while i < declared.name {
+            if self.is_attribute(i) {
+                i = source.partner(i) + 1;
+                continue;
+            }
+            let word = source.word(i);
+            if matches!(
+                word,
+                "inline" | "static" | "constexpr" | "extern" | "coherent"
+            ) {
+                return;
+            }
+            if first.is_none() && source.is_word(i) && !is_space(word) {
+                first = Some(i);
+            }
+            i += 1;
+        }
+        if let Some(first) = first.filter(|&first| self.edits[first] == Edit::Keep) {
+            self.edits[first] = Edit::Replace(format!("inline {}", source.word(first)));
+        }
     }
 
     /// The token after a constructor's initializers: the `{` of its body.
@@ -420,8 +459,9 @@ impl Unit {
         }
         let place = source.place(from);
         self.drop(from, to);
+        let symbol = Constant::symbol(self.constants.len());
         self.edits[from] = Edit::Replace(format!(
-            "static const {type_text} {name} = \
+            "static const {type_text} {name} __asm__(\"{symbol}\") = \
              ::emu::function_constant<{type_text}>({index}, \"{name}\")"
         ));
         self.constants.push(Constant {
@@ -429,6 +469,7 @@ impl Unit {
             name,
             ty: type_text,
             place,
+            optional: false,
         });
         Ok(())
     }

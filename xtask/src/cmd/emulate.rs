@@ -1,5 +1,7 @@
 //! `cargo xtask emulate`: a Metal kernel on the CPU, with its faults and its counts.
 
+mod show;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,11 +9,13 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use mlx_fork::emulator::spec::{self, Filling};
 use mlx_fork::emulator::{
-    Build, Check, Emulator, Kernel, Launch, Outcome, Program, Report, Role, Space,
+    Build, Check, Emulator, Kernel, Launch, Outcome, Parameter, Program, Role, Space, check,
 };
 use mlx_fork::error::{Doing, writing};
 use mlx_fork::layout::Layout;
 use mlx_fork::{Error, Result};
+
+use show::{print_counts, print_report};
 
 /// Runs a Metal kernel on the CPU and names its faults by line and thread
 #[derive(Debug, Args)]
@@ -51,7 +55,7 @@ pub struct Emulate {
     /// Set a function constant
     #[arg(long, value_name = "INDEX|NAME=TYPE:VALUE")]
     constant: Vec<String>,
-    /// Threadgroups of the grid
+    /// Threadgroups of the grid; a run needs these or --grid
     #[arg(long, value_name = "X,Y,Z", conflicts_with = "grid")]
     groups: Option<String>,
     /// Threads of the grid, instead of threadgroups
@@ -83,7 +87,7 @@ pub struct Emulate {
     #[arg(long, value_name = "INDEX=FILE", conflicts_with = "check")]
     out: Vec<String>,
     /// Print a buffer's first values after the run
-    #[arg(long, value_name = "INDEX", conflicts_with = "check")]
+    #[arg(long, value_name = "INDEX", conflicts_with_all = ["check", "json"])]
     print: Vec<u32>,
     /// Print the report as JSON
     #[arg(long)]
@@ -105,6 +109,12 @@ impl Emulate {
         })?;
         if self.show {
             return self.print_kernel(&program, name);
+        }
+        if self.groups.is_none() && self.grid.is_none() {
+            return Err(Error::usage("nothing says how large the grid is").hint(
+                "--groups X,Y,Z sets its threadgroups, --grid X,Y,Z its threads; --group sets the \
+                 threads of a threadgroup",
+            ));
         }
         match self.check {
             true => self.run_check(&program, name),
@@ -192,15 +202,10 @@ impl Emulate {
 
     /// Binds what the command line says; the names of bytes are the kernel's.
     fn describe<'k>(&self, kernel: &'k Kernel<'k>) -> Result<Launch<'k>> {
-        let at = |index: u32| {
-            kernel.parameters.iter().find(
-                |p| matches!(p.role, Role::Buffer { index: has, .. } if has == u64::from(index)),
-            )
-        };
         let mut launch = Launch::new(kernel).group(spec::size(&self.group)?);
         for text in &self.buffer {
             let buffer = spec::buffer(text)?;
-            let writable = at(buffer.index).is_some_and(|parameter| parameter.writable);
+            let writable = at(&kernel.parameters, buffer.index).any(|p| p.writable);
             launch = match buffer.filling {
                 Filling::Empty(size) => launch.output(buffer.index, &buffer.name, size),
                 Filling::Data(data) if writable => launch.in_out(buffer.index, &buffer.name, data),
@@ -209,7 +214,8 @@ impl Emulate {
         }
         for text in &self.bytes {
             let (index, data) = spec::bytes(text)?;
-            let name = at(index).map_or("bytes", |parameter| parameter.name.as_str());
+            let parameter = at(&kernel.parameters, index).next();
+            let name = parameter.map_or("bytes", |parameter| parameter.name.as_str());
             launch = launch.bytes(index, name, data);
         }
         for text in &self.threadgroup {
@@ -226,7 +232,7 @@ impl Emulate {
         launch = match (&self.groups, &self.grid) {
             (Some(groups), _) => launch.threadgroups(spec::size(groups)?),
             (None, Some(grid)) => launch.threads(spec::size(grid)?),
-            (None, None) => launch.threadgroups([1, 1, 1]),
+            (None, None) => launch,
         };
         Ok(launch
             .forgiving(self.forgiving)
@@ -234,6 +240,7 @@ impl Emulate {
     }
 
     fn run_once(&self, program: &Program<'_>, name: &str) -> Result<ExitCode> {
+        let outputs = self.outputs(program.parameters(name)?)?;
         let (mut settings, numerics) = match &self.settings {
             Some(words) => spec::settings(words)?,
             None => Default::default(),
@@ -248,40 +255,70 @@ impl Emulate {
         };
         let kernel = program.kernel(name, build, numerics)?;
         let outcome = self.describe(&kernel)?.settings(settings).run()?;
-        for text in &self.out {
-            let (index, path) = text
-                .split_once('=')
-                .and_then(|(index, path)| Some((index.parse::<u32>().ok()?, PathBuf::from(path))))
-                .ok_or_else(|| Error::usage(format!("'{text}' is no INDEX=FILE")))?;
-            std::fs::write(&path, self.written(&outcome, index)?).doing(writing(&path))?;
+        // The faults first: they say why a buffer is not there.
+        match self.json {
+            true => println!("{}", json(&outcome.report)?),
+            false => print_report(&outcome.report),
         }
-        if self.json {
-            println!("{}", json(&outcome.report)?);
-        } else {
-            for index in &self.print {
-                let bytes = self.written(&outcome, *index)?;
+        for (index, path) in &outputs {
+            if let Some(bytes) = written(&outcome, *index) {
+                std::fs::write(path, bytes).doing(writing(path))?;
+            }
+        }
+        for index in &self.print {
+            if let Some(bytes) = written(&outcome, *index) {
                 let ty = self.buffer.iter().find_map(|text| {
                     let rest = text.strip_prefix(&format!("{index}="))?;
                     rest.split(':').nth(1)
                 });
                 println!("{}", spec::shown(ty.unwrap_or("u8"), bytes, 16)?);
             }
-            print_report(&outcome.report);
         }
         Ok(code(outcome.report.faults.len()))
     }
 
-    fn written<'o>(&self, outcome: &'o Outcome, index: u32) -> Result<&'o [u8]> {
-        let bytes = outcome.buffers.get(&index).map(Vec::as_slice);
-        bytes.ok_or_else(|| {
-            Error::usage(format!(
-                "there is no buffer {index} that the kernel may write"
-            ))
-        })
+    /// The files that buffers go to.
+    ///
+    /// # Errors
+    /// What is no INDEX=FILE, and a buffer that the run won't give back.
+    fn outputs(&self, parameters: &[Parameter]) -> Result<Vec<(u32, PathBuf)>> {
+        let read = |text: &String| {
+            text.split_once('=')
+                .and_then(|(index, path)| Some((index.parse().ok()?, PathBuf::from(path))))
+                .ok_or_else(|| Error::usage(format!("'{text}' is no INDEX=FILE")))
+        };
+        let outputs: Vec<(u32, PathBuf)> = self.out.iter().map(read).collect::<Result<_>>()?;
+        if outputs.is_empty() && self.print.is_empty() {
+            return Ok(outputs);
+        }
+        let bound = self.buffer.iter().map(|text| spec::buffer(text));
+        let bound: Vec<spec::Buffer> = bound.collect::<Result<_>>()?;
+        let files = outputs.iter().map(|(index, _)| *index);
+        for index in files.chain(self.print.iter().copied()) {
+            let comes_back = bound.iter().any(|buffer| {
+                let empty = matches!(buffer.filling, Filling::Empty(_));
+                let written = || at(parameters, index).any(|p| p.writable);
+                buffer.index == index && (empty || written())
+            });
+            if !comes_back {
+                return Err(Error::usage(format!(
+                    "there is no buffer {index} that the kernel may write"
+                ))
+                .hint("--out and --print take the index of a --buffer; --show says which a kernel writes"));
+            }
+        }
+        Ok(outputs)
     }
 
     fn run_check(&self, program: &Program<'_>, name: &str) -> Result<ExitCode> {
-        let check = Check::new(program, name).runs(self.seeds.unwrap_or(0));
+        let runs = self.seeds.unwrap_or(check::LEAST);
+        if runs > check::MOST {
+            let most = check::MOST;
+            return Err(Error::usage(format!(
+                "{runs} runs are too many: {most} at the most"
+            )));
+        }
+        let check = Check::new(program, name).runs(runs);
         // What the command line says is read once before many runs ask for it.
         let first = program.kernel(name, Build::Checked, Default::default())?;
         self.describe(&first)?;
@@ -304,6 +341,9 @@ impl Emulate {
             if let Some(run) = report.runs.first() {
                 print_counts(&run.outcome.report);
             }
+            for agreement in report.agreements() {
+                println!("{agreement}");
+            }
             println!(
                 "{} runs, {} of {} pairs of settings seen, {} faults",
                 report.runs.len(),
@@ -316,6 +356,23 @@ impl Emulate {
     }
 }
 
+/// The parameters of an index: more than one where function constants choose.
+fn at(parameters: &[Parameter], index: u32) -> impl Iterator<Item = &Parameter> {
+    let index = u64::from(index);
+    parameters
+        .iter()
+        .filter(move |p| matches!(p.role, Role::Buffer { index: has, .. } if has == index))
+}
+
+/// A buffer after the run; without one says so.
+fn written(outcome: &Outcome, index: u32) -> Option<&[u8]> {
+    let bytes = outcome.buffers.get(&index).map(Vec::as_slice);
+    if bytes.is_none() {
+        eprintln!("warning: the run gave no buffer {index} back");
+    }
+    bytes
+}
+
 fn code(faults: usize) -> ExitCode {
     match faults {
         0 => ExitCode::SUCCESS,
@@ -325,122 +382,4 @@ fn code(faults: usize) -> ExitCode {
 
 fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|e| Error::bug(e.to_string()))
-}
-
-fn print_report(report: &Report) {
-    for fault in &report.faults {
-        println!("{fault}");
-    }
-    let more = report
-        .faults_in_all
-        .saturating_sub(report.faults.len() as u64);
-    if more > 0 {
-        println!("… and {more} more at the same places");
-    }
-    print_counts(report);
-    if !report.loads.is_empty() {
-        print_loads(report);
-    }
-}
-
-fn print_counts(report: &Report) {
-    let counts = &report.counts;
-    println!(
-        "{}: {} threads in {} threadgroups, {:.1} ms",
-        report.kernel,
-        report.threads,
-        report.threadgroups,
-        report.seconds * 1e3
-    );
-    if !report.checked {
-        return;
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "buffer",
-        "name",
-        "bytes",
-        "read",
-        "distinct",
-        "ratio",
-        "written",
-        "distinct",
-        "unwritten",
-    ]);
-    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    let ratio = |all: u64, distinct: u64| match distinct {
-        0 => String::new(),
-        _ => format!("{:.2}", all as f64 / distinct as f64),
-    };
-    let constant = |index: u32| report.is_constant(index);
-    for buffer in counts.buffers.iter().filter(|b| !constant(b.index)) {
-        table.add_row([
-            buffer.index.to_string(),
-            buffer.name.clone(),
-            buffer.size.to_string(),
-            buffer.read.to_string(),
-            buffer.distinct_read.to_string(),
-            ratio(buffer.read, buffer.distinct_read),
-            buffer.written.to_string(),
-            buffer.distinct_written.to_string(),
-            match buffer.unwritten {
-                0 => String::new(),
-                n => n.to_string(),
-            },
-        ]);
-    }
-    println!("{table}");
-    let all = report.read_ratio().map_or(String::new(), |ratio| {
-        format!(", {ratio:.2} × the fewest possible")
-    });
-    let constants = counts.buffers.iter().filter(|b| constant(b.index));
-    let constants: u64 = constants.map(|buffer| buffer.read).sum();
-    println!(
-        "device: {} bytes read{all}, {} written; constants: {constants} bytes read",
-        counts.device_read.saturating_sub(constants),
-        counts.device_written
-    );
-    println!(
-        "threadgroup: {} bytes read, {} written; {} barriers, {} SIMD operations, {} flops",
-        counts.threadgroup_read,
-        counts.threadgroup_written,
-        counts.barriers,
-        counts.simd_operations,
-        counts.flops.map_or("unknown".into(), |n| n.to_string())
-    );
-}
-
-fn print_loads(report: &Report) {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "place",
-        "buffer",
-        "",
-        "accesses of a SIMD group",
-        "bytes a thread",
-        "bytes a group",
-        "lines of 128 bytes",
-    ]);
-    #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
-    let mean = |sum: u64, of: u64| format!("{:.1}", sum as f64 / of.max(1) as f64);
-    let device = |name: &str| {
-        let mut buffers = report.counts.buffers.iter();
-        buffers.any(|buffer| buffer.name == name && !report.is_constant(buffer.index))
-    };
-    for load in report.loads.iter().filter(|load| device(&load.buffer)) {
-        let place = load.frames.first().map_or(String::new(), |frame| {
-            let name = frame.file.rsplit('/').next().unwrap_or(&frame.file);
-            format!("{name}:{}", frame.line)
-        });
-        table.add_row([
-            place,
-            load.buffer.clone(),
-            if load.write { "write" } else { "read" }.into(),
-            load.accesses.to_string(),
-            mean(load.thread_bytes, load.threads),
-            mean(load.distinct_bytes, load.accesses),
-            mean(load.lines_128, load.accesses),
-        ]);
-    }
-    println!("{table}");
 }

@@ -169,8 +169,10 @@ T& threadgroup_memory(uint32_t id, const char* name) {
       id, &threadgroup_tag<T>, name, sizeof(T), alignof(T)));
 }
 
+// Pure, so that a constant which nothing reads is left out of the library:
+// the tool tells by its symbol whether the kernel needs a value of it.
 template <typename T>
-T function_constant(uint32_t index, const char* name) {
+__attribute__((pure)) T function_constant(uint32_t index, const char* name) {
   T value{};
   if (const void* bytes = function_constant_value(index, name, sizeof(T))) {
     std::memcpy(&value, bytes, sizeof(T));

@@ -189,6 +189,26 @@ fn faults_of_a_kernels_parameters_are_named() {
 }
 
 #[test]
+fn there_are_no_more_indices_than_metal_has() {
+    let kernel = |count: usize, space: &str| {
+        let params: Vec<String> = (0..count).map(|i| format!("{space} int* p{i}")).collect();
+        format!("kernel void k(\n{}) {{}}", params.join(",\n"))
+    };
+    for (space, what) in [
+        ("device", "buffers"),
+        ("threadgroup", "threadgroup parameters"),
+    ] {
+        assert_eq!(unit(&kernel(31, space)).exports().len(), 1);
+        refuses(
+            &kernel(32, space),
+            ErrorKind::Gate,
+            33,
+            &format!("a kernel has 31 {what} at the most"),
+        );
+    }
+}
+
+#[test]
 fn two_buffers_that_are_never_there_together_may_share_an_index() {
     let unit = unit(
         "kernel void k(device int* a [[buffer(1), function_constant(p)]], \

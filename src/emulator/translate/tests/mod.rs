@@ -1,6 +1,7 @@
 //! Each rule of the translation, and each error with its place.
 
 mod kernels;
+mod malformed;
 
 use super::*;
 use crate::error::Kind as ErrorKind;
@@ -176,20 +177,45 @@ fn function_constants_are_asked_for_by_index() {
                  constant int m = n * 2; bool f() { return is_function_constant_defined(n); }";
     let text = cpp(metal);
     for wanted in [
-        "static const bool has_w = ::emu::function_constant<bool>(20, \"has_w\") ;",
-        "static const int n = ::emu::function_constant<int>(1, \"n\") ;",
+        "static const bool has_w __asm__(\"emu_constant_0\") = ::emu::function_constant<bool>(20, \"has_w\") ;",
+        "static const int n __asm__(\"emu_constant_1\") = ::emu::function_constant<int>(1, \"n\") ;",
         "const int m = n * 2;",
         "return ::emu::function_constant_defined(1);",
     ] {
         assert!(text.contains(wanted), "{text}\nlacks {wanted}");
     }
     let unit = unit(metal);
-    let constants: Vec<(u64, &str)> = unit
+    let constants: Vec<(u64, &str, bool)> = unit
         .constants()
         .iter()
-        .map(|c| (c.index, c.name.as_str()))
+        .map(|c| (c.index, c.name.as_str(), c.optional))
         .collect();
-    assert_eq!(constants, [(20, "has_w"), (1, "n")]);
+    assert_eq!(constants, [(20, "has_w", false), (1, "n", true)]);
+}
+
+#[test]
+fn functions_that_nobody_may_call_become_inline() {
+    for (metal, wanted) in [
+        ("float f(float x) { return x; }", "inline float f("),
+        ("const device T* f() { return a; }", "inline const T* f("),
+        ("device float* f() { return a; }", "inline float* f("),
+        (
+            "[[clang::noinline]] int f() {}",
+            "[[clang::noinline]] inline int f(",
+        ),
+        ("template <> int f<3>() {}", "template <> inline int f<3>("),
+        ("float S::f() const { return 1; }", "inline float S::f("),
+        ("template <int n> int f() {}", "template <int n> int f("),
+        ("int f();", "int f()"),
+        ("static int f() {}", "static int f("),
+        ("constexpr int f() {}", "constexpr int f("),
+        ("struct S { int f() {} };", "{ int f("),
+    ] {
+        let text = cpp(metal);
+        let inline = text.matches("inline ").count();
+        assert!(text.contains(wanted), "{text} lacks {wanted}");
+        assert_eq!(inline, wanted.matches("inline ").count(), "{text}");
+    }
 }
 
 #[test]
