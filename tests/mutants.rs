@@ -94,8 +94,9 @@ fn run(layout: &Layout, filter: Option<&str>, cases: Option<&str>) -> Report {
 /// A project whose sources are this one's, with a mutants.toml of its own.
 fn project(root: &Path, file: &str) -> Layout {
     let here = Layout::discover().unwrap();
-    let sources = here.root().join("mlx_primitives");
-    std::os::unix::fs::symlink(sources, root.join("mlx_primitives")).unwrap();
+    for sources in ["mlx_primitives", "metal"] {
+        std::os::unix::fs::symlink(here.root().join(sources), root.join(sources)).unwrap();
+    }
     std::fs::write(root.join("mutants.toml"), file).unwrap();
     Layout::at(root, here.target())
 }
