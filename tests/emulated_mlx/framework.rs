@@ -57,6 +57,12 @@ const PROGRAMS: &[(&str, &str, i32)] = &[
     ("binds_a_fresh_buffer_twice", "1 2\n", 0),
     ("has_many_large_buffers", "0 99\n", 0),
     ("waits_for_no_result", "faults that nothing waited for", 70),
+    (
+        "lacks_a_function_constant",
+        "scales needs a value for function constant 3, times",
+        0,
+    ),
+    ("sets_a_function_constant", "12 12\n", 0),
 ];
 
 /// Runs a program to its end; what it leaves in its folder for files is the second result.

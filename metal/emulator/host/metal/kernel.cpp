@@ -39,7 +39,9 @@ Kernel read_kernel(
     const std::string& source,
     const std::string& name,
     const std::string& facts) {
-  Kernel kernel{name, source, {}, {}, {}, {}, {}};
+  Kernel kernel{};
+  kernel.name = name;
+  kernel.source = source;
   std::istringstream lines(facts);
   std::string line;
   while (std::getline(lines, line)) {
@@ -54,6 +56,9 @@ Kernel read_kernel(
       uint64_t index = 0;
       words >> index;
       kernel.threadgroup.push_back(index);
+    } else if (what == "constant") {
+      uint64_t index = 0;
+      words >> index >> kernel.needed[index];
     } else if (what == "buffer") {
       KernelBuffer buffer{};
       std::string access;

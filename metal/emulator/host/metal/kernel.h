@@ -31,6 +31,7 @@ struct Kernel {
   std::string driver; // the program that runs it
   std::vector<KernelBuffer> buffers;
   std::vector<uint64_t> threadgroup; // indices of its threadgroup arguments
+  std::map<uint64_t, std::string> needed; // function constants that it reads
   Constants constants;
 };
 

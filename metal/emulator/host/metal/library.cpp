@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <stdexcept>
 #include <utility>
 
 #include "metal/types.h"
@@ -39,6 +40,20 @@ uint64_t size_of(DataType type) {
       "mlx-fork: the emulated Metal has no function constants of the type %llu\n",
       static_cast<unsigned long long>(type));
   abort();
+}
+
+// The kernel with these constants. Throws std::runtime_error where it reads
+// one that is not among them.
+Kernel specialised(Kernel kernel, Constants constants) {
+  for (const auto& [index, name] : kernel.needed) {
+    if (constants.count(index) == 0) {
+      throw std::runtime_error(
+          kernel.name + " needs a value for function constant " +
+          std::to_string(index) + ", " + name);
+    }
+  }
+  kernel.constants = std::move(constants);
+  return kernel;
 }
 
 } // namespace
@@ -141,7 +156,8 @@ Library::of_source(const String* source, const CompileOptions*, Error** error) {
 
 MetalFunction* Library::function(const String* name) const {
   try {
-    return new MetalFunction(compile(path_, name->text()));
+    return new MetalFunction(
+        specialised(compile(path_, name->text()), Constants()));
   } catch (const NoSuchKernel&) {
     return nullptr;
   } catch (const std::exception& error) {
@@ -153,8 +169,8 @@ MetalFunction* Library::described(
     const FunctionDescriptor* descriptor,
     Error** error) const {
   try {
-    auto kernel = compile(path_, descriptor->name());
-    kernel.constants = descriptor->constants();
+    auto kernel = specialised(
+        compile(path_, descriptor->name()), descriptor->constants());
     clear_error(error);
     return new MetalFunction(std::move(kernel));
   } catch (const std::exception& failure) {

@@ -55,6 +55,11 @@ kernel void passes_on(device float* out [[buffer(0)]],
   t[i] = 3;
   out[i] = t[i];
 }
+constant int times [[function_constant(3)]];
+kernel void scales(device float* out [[buffer(0)]],
+                   uint i [[thread_position_in_grid]]) {
+  out[i] *= times;
+}
 kernel void spins(device float* out [[buffer(0)]]) {
   volatile int go = 1;
   while (go) {}
@@ -94,9 +99,16 @@ struct Work {
 
   void pipeline(const char* name) const {
     auto* function = library->newFunction(string(name));
-    NS::Error* none = nullptr;
-    encoder->setComputePipelineState(
-        device->newComputePipelineState(function, &none));
+    use(function);
+  }
+
+  void use(MTL::Function* function) const {
+    NS::Error* failure = nullptr;
+    auto* state = device->newComputePipelineState(function, &failure);
+    if (failure) {
+      printf("%s\n", failure->localizedDescription()->utf8String());
+    }
+    encoder->setComputePipelineState(state);
   }
 
   void launch(size_t threads = 32, size_t group = 32) const {
@@ -287,6 +299,25 @@ void has_many_large_buffers(const Work& work) {
   work.show(out, 0, 99);
 }
 
+void lacks_a_function_constant(const Work& work) {
+  work.use(work.library->newFunction(string("scales")));
+}
+
+void sets_a_function_constant(const Work& work) {
+  int times = 4;
+  auto* constants = MTL::FunctionConstantValues::alloc()->init();
+  constants->setConstantValue(&times, MTL::DataTypeInt, NS::UInteger(3));
+  auto* descriptor = MTL::FunctionDescriptor::functionDescriptor();
+  descriptor->setName(string("scales"));
+  descriptor->setConstantValues(constants);
+  NS::Error* failure = nullptr;
+  work.use(work.library->newFunction(descriptor, &failure));
+  auto* out = work.filled(3);
+  work.encoder->setBuffer(out, 0, 0);
+  work.launch();
+  work.show(out);
+}
+
 void never_ends(const Work& work) {
   work.pipeline("spins");
   work.encoder->setBuffer(work.fresh(), 0, 0);
@@ -331,6 +362,8 @@ const std::map<std::string, void (*)(const Work&)> programs = {
     PROGRAM(frees_what_a_launch_uses),
     PROGRAM(binds_a_fresh_buffer_twice),
     PROGRAM(has_many_large_buffers),
+    PROGRAM(lacks_a_function_constant),
+    PROGRAM(sets_a_function_constant),
     PROGRAM(never_ends),
     PROGRAM(waits_for_what_never_comes),
     PROGRAM(waits_for_no_result),
