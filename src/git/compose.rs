@@ -106,7 +106,7 @@ fn in_repository(repo: &Repository, series: &Series, pin: Oid, base: Oid) -> Res
 }
 
 /// Overlay files are our own: where upstream has a file, only a patch may change it.
-fn place_overlay(
+pub(super) fn place_overlay(
     draft: &mut Draft<'_>,
     feature: &Feature,
     misfits: &mut Vec<Misfit>,

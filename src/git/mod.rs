@@ -1,17 +1,21 @@
 //! Everything that uses libgit2 or the `git` program. Knows nothing of MLX.
 
 pub mod apply;
+pub mod carry;
+pub mod changes;
 pub mod checkout;
 pub mod compose;
 pub mod draft;
 pub mod edits;
 pub mod fetch;
+pub mod history;
 pub mod place;
 pub mod port;
 pub mod refs;
 pub mod store;
 pub mod survey;
 pub mod tree;
+pub mod trees;
 pub mod worktree;
 
 use std::path::Path;

@@ -47,7 +47,12 @@ pub fn feature(
 }
 
 /// The merged file; `None` where both sides changed the same lines, or one lacks the file.
-fn merge(path: &str, before: &Found, after: Option<&File>, there: &Found) -> Result<Option<File>> {
+pub(super) fn merge(
+    path: &str,
+    before: &Found,
+    after: Option<&File>,
+    there: &Found,
+) -> Result<Option<File>> {
     let (Found::File(before), Some(after), Found::File(there)) = (before, after, there) else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@ mod bindings;
 mod check_macos;
 mod docs;
 mod doctor;
+mod drift;
 mod edits;
 mod emulate;
 mod emulate_mlx;
@@ -35,6 +36,7 @@ pub enum Command {
     SetupMlx(Box<setup_mlx::SetupMlx>),
     Doctor(doctor::Doctor),
     Edits(edits::Edits),
+    Drift(drift::Drift),
     Probe(probe::Probe),
     Parity(parity::Parity),
     Bench(bench::Bench),
@@ -67,6 +69,7 @@ impl Command {
             Command::SetupMlx(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Edits(command) => command.run(),
+            Command::Drift(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
             Command::Bench(command) => command.run(),
