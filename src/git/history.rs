@@ -104,6 +104,7 @@ impl History {
             return Ok(Vec::new());
         }
         if !self.repo.graph_descendant_of(to, from).doing(doing)? {
+            let [from, to] = [from, to].map(|id| id.to_string());
             let error = Error::usage(format!("{from:.10} is no ancestor of {to:.10}"));
             return Err(match self.repo.is_shallow() {
                 true => {

@@ -10,6 +10,9 @@ use git2::{ObjectType, Oid, Repository, Tree};
 use crate::error::{Doing, Result};
 use crate::git::draft::File;
 
+/// The id of an object, for those who only compare it.
+pub type BlobId = Oid;
+
 /// What a tree has at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum At {

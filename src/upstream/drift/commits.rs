@@ -40,6 +40,8 @@ pub struct Commits {
     pub base: Point,
     /// What was asked for, in the order of a range, or of the names.
     pub points: Vec<Point>,
+    /// The commit that a range begins after: what is broken there wasn't broken in the range.
+    pub before: Option<Point>,
     /// True for a range: one commit follows another, so something can break and heal.
     pub is_range: bool,
     /// Pins that no repository at hand has, when all were asked for.
@@ -68,6 +70,7 @@ impl Commits {
         let mut found = Commits {
             base,
             points: Vec::new(),
+            before: None,
             is_range: false,
             absent: Vec::new(),
         };
@@ -83,7 +86,8 @@ impl Commits {
                 found.points.sort_by_key(date);
             }
             [range] if range.contains("..") => {
-                found.points = places.range(config, range)?;
+                let (before, points) = places.range(config, range)?;
+                (found.before, found.points) = (Some(before), points);
                 found.is_range = true;
             }
             names => {
@@ -154,7 +158,7 @@ impl Places {
             .ok_or_else(|| self.lacking(&format!("the commit of {name} ({id:.10})")))
     }
 
-    fn range(&self, config: &Config, range: &str) -> Result<Vec<Point>> {
+    fn range(&self, config: &Config, range: &str) -> Result<(Point, Vec<Point>)> {
         let (from, to) = range.split_once("..").unwrap_or_default();
         let (from, to) = (self.id(config, from)?, self.id(config, to)?);
         let has_both = |place: &&History| place.has(&from) && place.has(&to);
@@ -176,7 +180,8 @@ impl Places {
             upstream,
             repository: place.path().to_path_buf(),
         };
-        Ok(commits.into_iter().map(point).collect())
+        let before = point(place.upstream(&from)?);
+        Ok((before, commits.into_iter().map(point).collect()))
     }
 
     fn lacking(&self, what: &str) -> Error {

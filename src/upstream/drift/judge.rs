@@ -3,8 +3,10 @@
 
 use serde::Serialize;
 
+use super::places::{self, Finding};
 use crate::error::Result;
 use crate::git::carry::{Change, Landed, Outcome};
+use crate::git::draft::File;
 use crate::git::place;
 use crate::series::patch::{FilePatch, Hunk, Side};
 
@@ -88,7 +90,7 @@ pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
         _ => Held::Some,
     };
     let mut details = Vec::new();
-    if all == Held::Some {
+    if all != Held::None {
         let those = file.hunks.iter().zip(&held).filter(|(_, held)| **held);
         details.extend(those.map(|(hunk, _)| {
             let now = "upstream has these lines already".to_string();
@@ -105,6 +107,7 @@ pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
             false
         }
         _ => {
+            details.extend(lost(change, landed, file)?);
             let there = landed.there.as_ref();
             there.is_some_and(|there| stands(&file.hunks, &place::lines(&there.content)))
         }
@@ -114,6 +117,27 @@ pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
         held: all,
         details,
     })
+}
+
+/// Hooks that a clean merge lost, doubled or put into another place.
+fn lost(change: &Change, landed: &Landed, file: &FilePatch) -> Result<Vec<Detail>> {
+    let content = |file: &Option<File>| file.as_ref().map_or(Vec::new(), |f| f.content.clone());
+    let [before, after] = [&change.before, &change.after].map(content);
+    let [there, result] = [&landed.there, &landed.after].map(content);
+    let findings = places::check(&places::Carried {
+        path: &change.path,
+        hunks: &file.hunks,
+        pin: (&before, &after),
+        there: (&there, &result),
+    })?;
+    let detail = |finding: Finding| Detail {
+        now: finding.to_string(),
+        path: finding.path,
+        hunk: Some(finding.hunk),
+        what: finding.what,
+        lines: finding.lines,
+    };
+    Ok(findings.into_iter().map(detail).collect())
 }
 
 /// An overlay file where upstream has something.

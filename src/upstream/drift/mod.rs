@@ -3,9 +3,11 @@
 //! Everything happens in memory and nothing is written: this answers questions, and `bump`
 //! and the patch manager act on the answers.
 
+pub mod api;
 mod commits;
 mod evaluate;
 mod judge;
+pub mod places;
 mod report;
 
 pub use commits::{Commits, Point, Wanted};
@@ -54,14 +56,31 @@ impl State {
     }
 }
 
-/// Evaluates the series on these commits.
+/// Evaluates the series on these commits; with `needs`, also what its overlay needs of them.
 ///
 /// # Errors
 /// [`crate::Kind::Conflict`] where the series doesn't apply to its own pin;
 /// [`crate::Kind::Environment`] where objects can't be read.
-pub fn drift(series: &Series, commits: &Commits, ui: &dyn Ui) -> Result<Report> {
+pub fn drift(
+    series: &Series,
+    commits: &Commits,
+    needs: Option<&api::Needs>,
+    ui: &dyn Ui,
+) -> Result<Report> {
     ui.step("drift");
     let links = carry::chain(&commits.base.repository, series, &commits.base.upstream.id)?;
-    let landings = evaluate(&links, &commits.points, ui)?;
-    Ok(Report::new(series, &links, commits, &landings))
+    let points: Vec<Point> = commits
+        .before
+        .iter()
+        .chain(&commits.points)
+        .cloned()
+        .collect();
+    let landings = evaluate(&links, &points, ui)?;
+    let (before, landings) = landings.split_at(usize::from(commits.before.is_some()));
+    let mut report = Report::new(series, &links, commits, landings, before.first());
+    if let Some(needs) = needs {
+        ui.step("drift: headers");
+        report.api = Some(needs.against(commits)?);
+    }
+    Ok(report)
 }

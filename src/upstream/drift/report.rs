@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::api::Api;
 use super::evaluate::Landing;
 use super::{Commits, Detail, Point, State};
 use crate::git::carry::Link;
@@ -22,6 +23,9 @@ pub struct Report {
     pub absent: Vec<String>,
     /// The patches, in the order of the series.
     pub patches: Vec<PatchReport>,
+    /// What the overlay would miss of MLX's headers, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
 }
 
 /// One patch on all commits.
@@ -61,19 +65,21 @@ pub struct Break {
     pub by: Option<Upstream>,
     /// The commit from which on it applies again.
     pub healed: Option<Upstream>,
-    /// On how many commits it is broken.
+    /// On how many commits of the range it is broken.
     pub commits: usize,
     /// How, on the first of them.
     pub details: Vec<Detail>,
 }
 
 impl Report {
-    /// Puts what was found together.
+    /// Puts what was found together; `before` is what was found on the commit that a range
+    /// begins after.
     pub fn new(
         series: &Series,
         links: &[Link],
         commits: &Commits,
         landings: &[Vec<Landing>],
+        before: Option<&Vec<Landing>>,
     ) -> Self {
         let patches = links.iter().enumerate().map(|(number, link)| {
             let column: Vec<&Landing> = landings.iter().map(|row| &row[number]).collect();
@@ -82,11 +88,9 @@ impl Report {
                 patch: link.patch.clone(),
                 states: column.iter().map(|landing| landing.state).collect(),
                 runs: runs(commits, &column),
-                breaks: if commits.is_range {
-                    breaks(&commits.points, &column)
-                } else {
-                    Vec::new()
-                },
+                breaks: before.map_or(Vec::new(), |before| {
+                    breaks(&commits.points, &column, &before[number])
+                }),
             }
         });
         Report {
@@ -95,6 +99,7 @@ impl Report {
             absent: commits.absent.clone(),
             patches: patches.collect(),
             commits: commits.points.clone(),
+            api: None,
         }
     }
 }
@@ -119,13 +124,21 @@ fn runs(commits: &Commits, column: &[&Landing]) -> Vec<Run> {
     runs
 }
 
-fn breaks(points: &[Point], column: &[&Landing]) -> Vec<Break> {
+fn breaks(points: &[Point], column: &[&Landing], before: &Landing) -> Vec<Break> {
     let mut breaks: Vec<Break> = Vec::new();
-    let mut broken = false;
-    for (at, (point, landing)) in points.iter().zip(column).enumerate() {
+    let mut broken = before.state.is_broken();
+    if broken {
+        breaks.push(Break {
+            by: None,
+            healed: None,
+            commits: 0,
+            details: before.details(),
+        });
+    }
+    for (point, landing) in points.iter().zip(column) {
         match (landing.state.is_broken(), broken) {
             (true, false) => breaks.push(Break {
-                by: (at > 0).then(|| point.upstream.clone()),
+                by: Some(point.upstream.clone()),
                 healed: None,
                 commits: 1,
                 details: landing.details(),

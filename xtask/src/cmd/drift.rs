@@ -9,6 +9,7 @@ use mlx_fork::config::Config;
 use mlx_fork::git::history::{self, Upstream};
 use mlx_fork::layout::Layout;
 use mlx_fork::ui::Ui;
+use mlx_fork::upstream::drift::api::{self, Api, Miss, Needs, Span};
 use mlx_fork::upstream::drift::{
     self, Break, Commits, Detail, PatchReport, Point, Report, State, Wanted,
 };
@@ -25,6 +26,7 @@ use crate::terminal::Terminal;
   cargo xtask drift                                        all pins that mlx_local has
   cargo xtask drift main --history ../mlx                  a branch of a clone of MLX
   cargo xtask drift v0.31.2..main --history ../mlx         commit by commit: which one breaks what
+  cargo xtask drift main --history ../mlx --api            headers and names that a build would miss
   cargo xtask drift v0.32.1 --history https://github.com/ml-explore/mlx")]
 pub struct Drift {
     /// One range OLDER..NEWER (first parents), or pins, tags, branches and commits; all pins
@@ -34,6 +36,9 @@ pub struct Drift {
     /// A clone of MLX with its history, or a URL to copy it from (into target/mlx/history)
     #[arg(long, value_name = "PATH|URL")]
     history: Option<String>,
+    /// Also what the overlay uses of MLX's headers, and what of it the commits don't declare
+    #[arg(long)]
+    api: bool,
     /// The answer as JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +59,12 @@ impl Drift {
             names: self.names,
         };
         let commits = Commits::find(&layout, &config, &series, &wanted)?;
-        let report = drift::drift(&series, &commits, &terminal)?;
+        let needs = self.api.then(|| {
+            let imports = api::imports(&layout);
+            Needs::of(&series, &commits.base, imports.as_deref())
+        });
+        let needs = needs.transpose()?;
+        let report = drift::drift(&series, &commits, needs.as_ref(), &terminal)?;
         drop(terminal);
         if self.json {
             let text = serde_json::to_string_pretty(&report);
@@ -83,6 +93,9 @@ fn print(report: &Report) {
         print_range(report);
     } else {
         print_commits(report);
+    }
+    if let Some(api) = &report.api {
+        print_api(api, report.is_range);
     }
     for name in &report.absent {
         println!(
@@ -187,6 +200,55 @@ fn print_details(details: &[Detail]) {
             println!("    | {line}");
         }
     }
+}
+
+fn print_api(api: &Api, is_range: bool) {
+    let imported = match api.imported {
+        Some(count) => format!("{count} of them imported by the extension"),
+        None => "no build of the extension to ask for its imports".into(),
+    };
+    println!(
+        "\nof MLX, the overlay uses {} headers and {} names in them ({imported})",
+        api.headers, api.names
+    );
+    if api.missing.is_empty() {
+        println!("  all of it is declared on each of the commits as on the pin");
+    }
+    for (missing, spans) in &api.missing {
+        let what = match missing.what {
+            Miss::Header => format!("{} is gone", missing.header),
+            Miss::Name => format!("{} is gone from {}", missing.name, missing.header),
+            Miss::Changed => format!("{} of {} is changed", missing.name, missing.header),
+        };
+        let sure = if missing.imported { " (imported)" } else { "" };
+        // The linker knows of uses that no source of ours shows.
+        let users = match missing.users.as_slice() {
+            [] => "inline functions of MLX's headers".into(),
+            users => users.join(", "),
+        };
+        println!("{what}{sure}\n  used by {users}");
+        for text in &missing.was {
+            println!("  - {text}");
+        }
+        for text in &missing.is {
+            println!("  + {text}");
+        }
+        for span in spans {
+            println!("  {}", reached(span, is_range));
+        }
+    }
+}
+
+fn reached(span: &Span, is_range: bool) -> String {
+    if !is_range {
+        return format!("on {}", shown(&span.first));
+    }
+    format!(
+        "on {} commits, from {}\n    to {}",
+        span.commits,
+        long(&span.first.upstream),
+        long(&span.last.upstream)
+    )
 }
 
 fn table(header: &[&str]) -> Table {
