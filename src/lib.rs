@@ -18,6 +18,7 @@ pub mod kernel_tests;
 pub mod layout;
 pub mod lock;
 pub mod macos;
+pub mod manager;
 pub mod mutants;
 pub mod parity;
 pub mod probe;

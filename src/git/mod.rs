@@ -3,12 +3,16 @@
 pub mod apply;
 pub mod checkout;
 pub mod compose;
+pub mod diff;
 pub mod draft;
 pub mod edits;
 pub mod fetch;
+pub mod local;
+pub mod merge;
 pub mod place;
-pub mod port;
+pub mod record;
 pub mod refs;
+pub mod stack;
 pub mod store;
 pub mod survey;
 pub mod tree;
@@ -17,7 +21,8 @@ pub mod worktree;
 use std::path::Path;
 use std::sync::Once;
 
-use git2::{ConfigLevel, Repository, opts};
+use git2::{ConfigLevel, opts};
+pub use git2::{Oid, Repository};
 
 use crate::error::{Doing, Error, Result};
 

@@ -4,10 +4,12 @@
 //! tree only as paths. Putting a series onto a tree is [`compose`].
 
 mod diff;
+pub mod export;
 pub mod header;
 pub mod manifest;
 pub mod patch;
 pub mod path;
+pub mod resolutions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +23,7 @@ pub use crate::git::compose::{FeatureCommit, Fork, compose};
 pub use manifest::Probes;
 use manifest::{FeatureEntry, Manifest};
 pub use patch::Patch;
+use resolutions::Resolutions;
 
 /// No source file of ours is larger; a larger one is a mistake.
 const LARGEST_OVERLAY: u64 = 16 << 20;
@@ -33,6 +36,8 @@ pub struct Series {
     pub base: String,
     /// The features in order, those not selected too: a patch stands on all before it.
     pub features: Vec<Feature>,
+    /// Answers to conflicts of a port.
+    pub resolutions: Resolutions,
 }
 
 /// One feature.
@@ -81,6 +86,7 @@ pub fn load(layout: &Layout) -> Result<Series> {
     Ok(Series {
         base: manifest.base,
         features,
+        resolutions: Resolutions::read(&layout.resolutions())?,
     })
 }
 
@@ -198,6 +204,10 @@ impl Series {
             hash.update(bytes);
         };
         field(self.base.as_bytes());
+        for (name, resolution) in self.resolutions.all() {
+            field(name.as_bytes());
+            field(resolution.resolved.as_bytes());
+        }
         for feature in &self.features {
             field(feature.name.as_bytes());
             field(&[u8::from(feature.selected)]);
