@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod bump;
 pub mod composed;
 pub mod config;
 pub mod device;

@@ -65,6 +65,13 @@ impl<T> Doing<T> for std::result::Result<T, git2::Error> {
     }
 }
 
+/// The bytes of a commit object.
+pub fn raw_commit(repo: &Repository, id: Oid) -> Result<Vec<u8>> {
+    let doing = || format!("reading the commit {id}");
+    let odb = repo.odb().doing(doing)?;
+    Ok(odb.read(id).doing(doing)?.data().to_vec())
+}
+
 /// Opens the repository at exactly this folder; none of its parents is looked at.
 pub fn open(folder: &Path) -> std::result::Result<Repository, git2::Error> {
     isolate();

@@ -13,7 +13,7 @@ use crate::git::survey::Survey;
 use crate::git::{Oid, merge, refs};
 use crate::manager::conflict;
 use crate::manager::journal::{self, Entry, Local, Place};
-use crate::manager::plan::{self, Outcome, Plan, Stop};
+use crate::manager::plan::{self, Done, Outcome, Plan, Stop};
 use crate::manager::project::Writes;
 use crate::manager::session::{Session, Stopped};
 use crate::manager::{Manager, id};
@@ -48,6 +48,24 @@ pub struct Decided {
     pub answers: Vec<Resolution>,
 }
 
+/// A plan that fits, and where it begins.
+pub struct Ready {
+    /// The plan.
+    pub plan: Plan,
+    /// What it comes to.
+    pub done: Box<Done>,
+    before: Local,
+    origin: Local,
+    skipped: Vec<String>,
+}
+
+impl Ready {
+    /// Features that were left out on the way.
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+}
+
 impl Manager<'_> {
     /// Runs a plan. `before` is where `mlx_local` is, `origin` where an abort goes back to.
     ///
@@ -60,27 +78,48 @@ impl Manager<'_> {
         before: Local,
         origin: Local,
     ) -> Result<Finished> {
+        let ready = self.work(plan, decided, before, origin)?;
+        self.finish(ready)
+    }
+
+    /// Works a plan out as far as [`Self::finish`]; stops as [`Self::run`] does.
+    pub fn work(
+        &self,
+        plan: Plan,
+        decided: Decided,
+        before: Local,
+        origin: Local,
+    ) -> Result<Ready> {
         let mut series = series::load(self.layout)?;
         let key = series.content_key();
         for answer in &decided.answers {
             series.resolutions.add(answer.clone());
         }
         match plan::work_out(self, &series, &plan, &decided.given, &decided.skipped)? {
-            Outcome::Done(done) => {
-                let after = Local {
-                    state: State {
-                        shown: id(&done.fork.id)?,
-                        worktree: None,
-                    },
-                    session: None,
-                };
-                let mut entry =
-                    Entry::new(&self.repo, plan.to_string(), done.writes, before, after);
-                entry.origin = origin;
-                self.carry_out(&entry, decided.skipped)
-            }
+            Outcome::Done(done) => Ok(Ready {
+                plan,
+                done,
+                before,
+                origin,
+                skipped: decided.skipped,
+            }),
             Outcome::Stopped(stop) => Err(self.stop(plan, key, decided, before, origin, &stop)?),
         }
+    }
+
+    /// Carries out what was worked out.
+    pub fn finish(&self, ready: Ready) -> Result<Finished> {
+        let after = Local {
+            state: State {
+                shown: id(&ready.done.fork.id)?,
+                worktree: None,
+            },
+            session: None,
+        };
+        let what = ready.plan.to_string();
+        let mut entry = Entry::new(&self.repo, what, ready.done.writes, ready.before, after);
+        entry.origin = ready.origin;
+        self.carry_out(&entry, ready.skipped)
     }
 
     fn carry_out(&self, entry: &Entry, skipped: Vec<String>) -> Result<Finished> {
@@ -177,6 +216,21 @@ impl Manager<'_> {
     /// # Errors
     /// [`crate::Kind::Conflict`] where markers are left, or at the next conflict.
     pub fn resume(&self) -> Result<Finished> {
+        if let Some(Session::Stopped(stopped)) = self.session()?
+            && let Plan::Bump(_) = stopped.plan
+        {
+            return Err(Error::usage(format!(
+                "`{}` is verified before it is taken over",
+                stopped.plan
+            ))
+            .hint("cargo xtask bump --continue"));
+        }
+        let ready = self.work_on()?;
+        self.finish(ready)
+    }
+
+    /// As [`Self::resume`], as far as [`Self::finish`].
+    pub fn work_on(&self) -> Result<Ready> {
         let stopped = self.stopped("continue")?;
         let series = self.same_series(&stopped)?;
         let (before, files) = self.resolved(&stopped)?;
@@ -219,7 +273,7 @@ impl Manager<'_> {
             .answers
             .extend(self.answers(&series, &stopped, &given)?);
         decided.given.insert(stopped.at.clone(), given);
-        self.run(
+        self.work(
             stopped.plan.clone(),
             decided,
             before,
@@ -229,6 +283,13 @@ impl Manager<'_> {
 
     /// Goes on without the feature that conflicts.
     pub fn skip(&self) -> Result<Finished> {
+        let (ready, kept) = self.work_without()?;
+        self.finish(ready).map(|done| Finished { kept, ..done })
+    }
+
+    /// As [`Self::skip`], as far as [`Self::finish`]; and the reference under which what a
+    /// person did so far was put aside.
+    pub fn work_without(&self) -> Result<(Ready, Option<String>)> {
         let stopped = self.stopped("skip")?;
         self.same_series(&stopped)?;
         let before = self.now(&stopped.now.local()?, &BTreeSet::new())?;
@@ -239,13 +300,13 @@ impl Manager<'_> {
             answers: stopped.answers.clone(),
         };
         decided.skipped.push(stopped.at.clone());
-        let done = self.run(
+        let ready = self.work(
             stopped.plan.clone(),
             decided,
             before,
             stopped.origin.local()?,
-        );
-        done.map(|done| Finished { kept, ..done })
+        )?;
+        Ok((ready, kept))
     }
 
     /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
@@ -352,6 +413,11 @@ impl Manager<'_> {
         })
     }
 
+    /// Where `mlx_local` is now, while an operation waits.
+    pub fn here(&self, stopped: &Stopped) -> Result<Local> {
+        self.now(&stopped.now.local()?, &BTreeSet::new())
+    }
+
     /// Files that a person added with git, or that stand in the index in another way.
     pub(super) fn additions(&self) -> Result<BTreeSet<Vec<u8>>> {
         let seen = Survey::take(self.layout, &self.repo, None)?;
@@ -423,7 +489,7 @@ impl Plan {
             Plan::Refresh(taken) => vec![&taken.baseline, &taken.disk],
             Plan::Import(imported) => imported.commits(),
             Plan::Bump(onto) => vec![&onto.commit],
-            Plan::Reorder { .. } | Plan::Drop { .. } => Vec::new(),
+            Plan::Reorder { .. } | Plan::Drop { .. } | Plan::Export => Vec::new(),
         };
         ids.into_iter().map(|text| id(text)).collect()
     }

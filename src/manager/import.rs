@@ -91,6 +91,7 @@ pub fn apply(manager: &Manager<'_>, work: &mut Work, imported: &Imported) -> Res
             patch: export::patch(&file, &head, &[])?,
             overlay,
             probes: Probes::default(),
+            budget: 0,
         };
         work.steps.insert(at, Step { feature, changes });
         at += 1;

@@ -5,14 +5,20 @@
 //! killed is finished by the next one. Git itself is `crate::git`'s.
 
 pub mod bump;
+pub mod check;
 mod conflict;
 pub mod edit;
+pub mod export;
+mod fragments;
 pub mod import;
+pub mod incoming;
 pub mod journal;
+mod placing;
 pub mod plan;
 pub mod project;
 pub mod refresh;
 pub mod session;
+pub mod status;
 
 use std::time::Duration;
 
@@ -121,7 +127,12 @@ impl<'a> Manager<'a> {
     }
 }
 
+/// The error that tells of a plan that stopped.
+pub fn conflict_of(plan: &plan::Plan, stop: &plan::Stop) -> Error {
+    conflict::error(plan, &stop.at, &stop.stuck)
+}
+
 /// An object id from its hex digits.
-fn id(text: &str) -> Result<Oid> {
+pub fn id(text: &str) -> Result<Oid> {
     Oid::from_str(text).doing(|| format!("reading the id {text}"))
 }

@@ -175,9 +175,14 @@ impl Session {
             Session::Edit { .. } => {
                 "`cargo xtask patch refresh` takes the edits in, `cargo xtask patch --abort` ends without"
             }
-            Session::Stopped(_) => {
-                "resolve them in mlx_local, then `cargo xtask patch --continue`; or --skip, or --abort"
-            }
+            Session::Stopped(stopped) => match stopped.plan {
+                Plan::Bump(_) => {
+                    "resolve them in mlx_local, then `cargo xtask bump --continue`; or --skip, or --abort"
+                }
+                _ => {
+                    "resolve them in mlx_local, then `cargo xtask patch --continue`; or --skip, or --abort"
+                }
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The patch manager on a small upstream: every operation, its conflicts, and its way back.
 
 mod conflicts;
+mod imports;
 #[path = "../common/series_upstream.rs"]
 mod synthetic;
 

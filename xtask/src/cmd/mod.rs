@@ -4,6 +4,7 @@ mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;
+mod bump;
 mod check_macos;
 mod docs;
 mod doctor;
@@ -17,6 +18,7 @@ mod lint;
 mod mutants;
 mod parity;
 mod parity_worker;
+mod patch;
 mod probe;
 mod python;
 mod sanitize;
@@ -35,6 +37,8 @@ pub enum Command {
     SetupMlx(Box<setup_mlx::SetupMlx>),
     Doctor(doctor::Doctor),
     Edits(edits::Edits),
+    Patch(patch::Patch),
+    Bump(bump::Bump),
     Probe(probe::Probe),
     Parity(parity::Parity),
     Bench(bench::Bench),
@@ -67,6 +71,8 @@ impl Command {
             Command::SetupMlx(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Edits(command) => command.run(),
+            Command::Patch(command) => command.run(),
+            Command::Bump(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
             Command::Bench(command) => command.run(),
