@@ -264,6 +264,13 @@ impl Manager<'_> {
             ))
             .hint("resolve them, then `cargo xtask patch --continue`"));
         }
+        if given.is_empty() {
+            return Err(Error::conflict(format!(
+                "nothing of what {} changes is left in mlx_local",
+                stopped.at
+            ))
+            .hint("`--skip` leaves the feature out, `--abort` ends; `git -C mlx_local log refs/mlx-fork/kept/*` has what was put aside"));
+        }
         let mut decided = Decided {
             given: stopped.given.clone(),
             skipped: stopped.skipped.clone(),

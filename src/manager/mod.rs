@@ -127,6 +127,29 @@ impl<'a> Manager<'a> {
     }
 }
 
+/// Finishes what a killed run left unfinished. The caller holds the checkout's lock.
+pub fn recover(layout: &Layout, ui: &dyn Ui) -> Result<bool> {
+    if !layout.mlx_local().join(".git").exists() {
+        return Ok(false);
+    }
+    let recovered = journal::recover(layout, &survey::open(layout)?)?;
+    if let Some(recovered) = &recovered {
+        ui.note(&recovered.to_string());
+    }
+    Ok(recovered.is_some())
+}
+
+/// Refuses where a session is open: what `mlx_local` shows is a person's to decide then.
+pub fn refuse_open_session(layout: &Layout) -> Result<()> {
+    if !layout.mlx_local().join(".git").exists() {
+        return Ok(());
+    }
+    match Session::read(&survey::open(layout)?)? {
+        Some(session) => Err(Error::conflict(session.describe()).hint(session.ways_out())),
+        None => Ok(()),
+    }
+}
+
 /// The error that tells of a plan that stopped.
 pub fn conflict_of(plan: &plan::Plan, stop: &plan::Stop) -> Error {
     conflict::error(plan, &stop.at, &stop.stuck)

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod imports;
+mod real;
 #[path = "../common/series_upstream.rs"]
 mod synthetic;
 
@@ -34,6 +35,10 @@ fn manager(project: &Project) -> Manager<'_> {
 
 /// All files of the project but those of git and of builds.
 fn files(project: &Project) -> BTreeMap<String, Vec<u8>> {
+    files_below(project.layout.root())
+}
+
+fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for item in fs::read_dir(folder).unwrap() {
             let path = item.unwrap().path();
@@ -54,7 +59,7 @@ fn files(project: &Project) -> BTreeMap<String, Vec<u8>> {
         }
     }
     let mut found = BTreeMap::new();
-    walk(project.layout.root(), project.layout.root(), &mut found);
+    walk(root, root, &mut found);
     found
 }
 
