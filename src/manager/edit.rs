@@ -262,7 +262,7 @@ impl Manager<'_> {
                 "conflict markers are left{}",
                 unfinished.concat()
             ))
-            .hint("resolve them, then `cargo xtask patch --continue`"));
+            .hint(Session::Stopped(Box::new(stopped)).ways_out()));
         }
         if given.is_empty() {
             return Err(Error::conflict(format!(

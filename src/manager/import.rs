@@ -43,6 +43,11 @@ impl Imported {
         self.features.iter().map(|f| f.name.as_str()).collect()
     }
 
+    /// True where nothing is changed yet.
+    pub fn is_empty(&self) -> bool {
+        self.features.iter().all(|f| f.from == f.to)
+    }
+
     /// All commits that it names.
     pub fn commits(&self) -> Vec<&String> {
         self.features

@@ -51,7 +51,10 @@ impl fmt::Display for Plan {
             },
             Plan::Reorder { order } => write!(f, "patch reorder {}", order.join(" ")),
             Plan::Drop { features } => write!(f, "patch drop {}", features.join(" ")),
-            Plan::Import(imported) => write!(f, "patch import {}", imported.names().join(" ")),
+            Plan::Import(imported) => {
+                let verb = if imported.is_empty() { "new" } else { "import" };
+                write!(f, "patch {verb} {}", imported.names().join(" "))
+            }
             Plan::Bump(onto) => write!(f, "bump {}", onto.pin),
             Plan::Export => f.write_str("patch export"),
         }

@@ -12,6 +12,7 @@ use crate::git::stack::{self, Stack, Step};
 use crate::git::survey::Survey;
 use crate::manager::Manager;
 use crate::manager::journal;
+use crate::manager::session::Session;
 use crate::series::{self, Series, export};
 
 /// What a feature's patch does on a pin.
@@ -112,6 +113,13 @@ pub fn status(manager: &Manager<'_>, pins: &[String]) -> Result<Status> {
         .and_then(|shown| chain.iter().position(|id| id == shown))
         .map(|at| at + 1);
     let session = manager.session()?;
+    // While a conflict waits, the features before it are shown as carried so far.
+    let count = match &session {
+        Some(Session::Stopped(stopped)) => {
+            steps.iter().position(|step| step.feature.name == stopped.at)
+        }
+        _ => count,
+    };
     let mut features = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         let feature = &step.feature;
