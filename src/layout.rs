@@ -69,6 +69,10 @@ impl Layout {
     pub fn pin_commit(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.commit"))
     }
+    /// Answers to conflicts of a port.
+    pub fn resolutions(&self) -> PathBuf {
+        self.patches().join("resolutions")
+    }
     /// The files of a pin's tree, as `git ls-tree -r` lists them.
     pub fn pin_tree(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.tree"))

@@ -2,13 +2,14 @@
 //! asks for, and a folder that several commits share is looked at once. Only reads.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use crate::error::{Doing, Result};
 use crate::git::draft::File;
+use crate::git::stack;
 
 /// The id of an object, for those who only compare it.
 pub type BlobId = Oid;
@@ -108,6 +109,15 @@ impl Trees {
         self.repo
             .find_tree(id)
             .doing(|| format!("reading the tree {id}"))
+    }
+
+    /// The files that went to another name between two commits, by the old name; none where
+    /// the older one isn't here.
+    pub fn renames(&self, from: Oid, to: Oid) -> Result<BTreeMap<String, String>> {
+        match self.repo.find_commit(from) {
+            Ok(_) => stack::renames(&self.repo, from, to),
+            Err(_) => Ok(BTreeMap::new()),
+        }
     }
 
     /// A file's bytes.

@@ -8,6 +8,7 @@ use mlx_fork::config::Config;
 use mlx_fork::git::compose;
 use mlx_fork::layout::Layout;
 use mlx_fork::series;
+use mlx_fork::series::resolutions::Resolution;
 use mlx_fork::ui::Silent;
 use mlx_fork::upstream::drift::State::{
     AlreadyUpstream, Applies, AppliesAfterPort, Conflicts, Lost,
@@ -154,12 +155,19 @@ fn a_patch_stands_on_those_before_it() {
 }
 
 #[test]
-fn a_file_that_upstream_renamed_or_took_for_itself_is_a_conflict() {
+fn a_renamed_file_is_followed_and_one_that_is_gone_or_taken_is_a_conflict() {
     let mut world = World::new();
     std::fs::create_dir_all(world.up().join("src")).unwrap();
     git(&world.up(), &["mv", EXPORT, "src/export.cpp"]);
     world.commit("renames", "Rename a file");
-    git(&world.up(), &["mv", "src/export.cpp", EXPORT]);
+    world.edit("src/export.cpp", "  two();\n", "  2;\n");
+    world.commit("breaks", "Change a line of the renamed file");
+    git(&world.up(), &["rm", "-q", "src/export.cpp"]);
+    world.commit("deletes", "Delete it");
+    git(
+        &world.up(),
+        &["checkout", "-q", &world.ids["pin"], "--", EXPORT],
+    );
     world.write("mlx/own/a.cpp", "int other;\n");
     world.commit("takes", "Take a name");
     world.write("mlx/own/a.cpp", "int own;\n");
@@ -169,12 +177,15 @@ fn a_file_that_upstream_renamed_or_took_for_itself_is_a_conflict() {
     git(&world.up(), &["rm", "-rqf", "mlx"]);
     world.commit("case", "Write it large");
     let (one, _) = world.states();
-    assert_eq!(one, [Conflicts; 4]);
-    let now = |at: usize| {
+    assert_eq!(one[0], AppliesAfterPort);
+    assert_eq!(one[1..], [Conflicts; 5]);
+    let detail = |at: usize| {
         let report = world.drift(&[&format!("main~{at}")]);
-        report.patches[0].runs[0].details[0].now.clone()
+        report.patches[0].runs[0].details[0].clone()
     };
-    assert_eq!(now(3), "the file isn't there");
+    let now = |at: usize| detail(at).now;
+    assert_eq!(detail(4).path, "src/export.cpp");
+    assert_eq!(now(3), "the file isn't there any more");
     assert_eq!(now(2), "upstream has a file of that name");
     assert_eq!(now(0), "differs from MLX only by case");
 }
@@ -188,24 +199,40 @@ fn drift_says_of_a_commit_what_compose_does_there() {
         "#include \"mlx/types.h\"\n#include <map>\n",
     );
     world.commit("fits", "Shift");
-    world.edit(EXPORT, "  three();\n", "  3;\n");
+    std::fs::create_dir_all(world.up().join("src")).unwrap();
+    git(&world.up(), &["mv", EXPORT, "src/export.cpp"]);
+    world.commit("renamed", "Rename");
+    world.edit("src/export.cpp", "  three();\n", "  3;\n");
     world.commit("conflicts", "Beside the hook");
-    let names = ["before", "pin", "fits", "conflicts"];
+    let names = ["before", "pin", "fits", "renamed", "conflicts"];
     world.local(&names);
     git(
         &world.layout.mlx_local(),
         &["update-ref", "refs/mlx-fork/pins/pin", &world.ids["pin"]],
     );
-    let series = series::load(&world.layout).unwrap();
-    for name in names {
+    let fits = |name: &str| {
+        let series = series::load(&world.layout).unwrap();
         let composed = compose::compose(&world.layout, &series, &world.ids[name]);
         let report = world.drift(&[&world.ids[name]]);
-        let fits = report
-            .patches
-            .iter()
-            .all(|patch| !patch.states[0].is_broken());
+        let mut states = report.patches.iter().map(|patch| patch.states[0]);
+        let fits = states.all(|state| !state.is_broken());
         assert_eq!(composed.is_ok(), fits, "{name}: {composed:?}");
-    }
+        fits
+    };
+    assert_eq!(names.map(fits), [true, true, true, true, false]);
+
+    // A kept answer is given again.
+    let answer = Resolution {
+        path: EXPORT.into(),
+        upstream: "  3;\n".into(),
+        base: "  three();\n".into(),
+        patch: "  hook();\n  three();\n".into(),
+        resolved: "  hook();\n  3;\n".into(),
+    };
+    let folder = world.layout.resolutions();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join(answer.name()), answer.render().unwrap()).unwrap();
+    assert!(fits("conflicts"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::judge::{Held, Judged, judge};
 use super::{Detail, Point, State};
 use crate::error::Result;
-use crate::git::carry::{Carrier, Files, Link, Outcome};
+use crate::git::carry::{Carrier, Chain, Files, Link, Outcome};
 use crate::git::trees::Trees;
 use crate::ui::Ui;
 
@@ -62,8 +62,8 @@ fn is_taken(link: &Link, files: &Files<Judged>) -> bool {
 ///
 /// # Errors
 /// [`crate::Kind::Environment`] where a commit, a tree or a file can't be read.
-pub fn evaluate(links: &[Link], points: &[Point], ui: &dyn Ui) -> Result<Vec<Vec<Landing>>> {
-    let carrier = Carrier::new(links, &judge);
+pub fn evaluate(chain: &Chain, points: &[Point], ui: &dyn Ui) -> Result<Vec<Vec<Landing>>> {
+    let carrier = Carrier::new(chain, &judge);
     let done = AtomicU64::new(0);
     // A repository is one thread's; neighbours share most folders, so they stay together.
     let some = points
@@ -83,10 +83,9 @@ pub fn evaluate(links: &[Link], points: &[Point], ui: &dyn Ui) -> Result<Vec<Vec
                         new.insert(Trees::open(path)?)
                     }
                 };
-                let tree = trees.of_commit(&point.upstream.id)?;
-                let files = carrier.onto(trees, tree, &is_taken)?;
+                let files = carrier.onto(trees, &point.upstream.id, &is_taken)?;
                 let landing = |(link, files)| Landing::new(link, files);
-                landings.push(links.iter().zip(files).map(landing).collect());
+                landings.push(chain.links.iter().zip(files).map(landing).collect());
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 ui.progress(done, points.len() as u64, &point.upstream.subject);
             }

@@ -73,9 +73,10 @@ impl Judged {
 
 /// Judges a change of the pin's that landed elsewhere.
 pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
+    let renamed = landed.path != change.path;
     if landed.outcome == Outcome::Same {
         return Ok(Judged {
-            exact: true,
+            exact: !renamed,
             held: Held::None,
             details: Vec::new(),
         });
@@ -94,22 +95,23 @@ pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
         let those = file.hunks.iter().zip(&held).filter(|(_, held)| **held);
         details.extend(those.map(|(hunk, _)| {
             let now = "upstream has these lines already".to_string();
-            detail(&change.path, What::InUpstream, hunk, hunk.new_lines(), now)
+            detail(&landed.path, What::InUpstream, hunk, hunk.new_lines(), now)
         }));
     }
     let exact = match &landed.outcome {
         Outcome::Conflict => {
-            conflicts(change, landed, file, &mut details);
+            conflicts(landed, file, &mut details);
             false
         }
         Outcome::Refused(why) => {
-            details.push(whole(&change.path, why.clone()));
+            details.push(whole(&landed.path, why.clone()));
             false
         }
         _ => {
             details.extend(lost(change, landed, file)?);
             let there = landed.there.as_ref();
-            there.is_some_and(|there| stands(&file.hunks, &place::lines(&there.content)))
+            let stands = |there: &File| stands(&file.hunks, &place::lines(&there.content));
+            !renamed && there.is_some_and(stands)
         }
     };
     Ok(Judged {
@@ -125,7 +127,7 @@ fn lost(change: &Change, landed: &Landed, file: &FilePatch) -> Result<Vec<Detail
     let [before, after] = [&change.before, &change.after].map(content);
     let [there, result] = [&landed.there, &landed.after].map(content);
     let findings = places::check(&places::Carried {
-        path: &change.path,
+        path: &landed.path,
         hunks: &file.hunks,
         pin: (&before, &after),
         there: (&there, &result),
@@ -150,7 +152,7 @@ fn overlay(change: &Change, landed: &Landed) -> Judged {
     Judged {
         exact: false,
         held: if equal { Held::All } else { Held::None },
-        details: vec![whole(&change.path, now)],
+        details: vec![whole(&landed.path, now)],
     }
 }
 
@@ -176,11 +178,11 @@ fn detail(path: &str, what: What, hunk: &Hunk, lines: Vec<&[u8]>, now: String) -
 }
 
 /// The hunks whose lines don't stand there any more; all, where each does.
-fn conflicts(change: &Change, landed: &Landed, file: &FilePatch, details: &mut Vec<Detail>) {
+fn conflicts(landed: &Landed, file: &FilePatch, details: &mut Vec<Detail>) {
     let Some(there) = &landed.there else {
         let gone = file.hunks.iter().map(|hunk| {
-            let now = "the file isn't there".to_string();
-            detail(&change.path, What::Conflict, hunk, hunk.old(), now)
+            let now = "the file isn't there any more".to_string();
+            detail(&landed.path, What::Conflict, hunk, hunk.old(), now)
         });
         details.extend(gone);
         return;
@@ -192,7 +194,7 @@ fn conflicts(change: &Change, landed: &Landed, file: &FilePatch, details: &mut V
     let those = if moved.is_empty() { standing } else { moved };
     details.extend(those.into_iter().map(|hunk| {
         let now = place::nearest(&hunk.old(), &lines, hunk.old_start);
-        detail(&change.path, What::Conflict, hunk, hunk.old(), now)
+        detail(&landed.path, What::Conflict, hunk, hunk.old(), now)
     }));
 }
 

@@ -68,16 +68,16 @@ pub fn drift(
     ui: &dyn Ui,
 ) -> Result<Report> {
     ui.step("drift");
-    let links = carry::chain(&commits.base.repository, series, &commits.base.upstream.id)?;
+    let chain = carry::chain(&commits.base.repository, series, &commits.base.upstream.id)?;
     let points: Vec<Point> = commits
         .before
         .iter()
         .chain(&commits.points)
         .cloned()
         .collect();
-    let landings = evaluate(&links, &points, ui)?;
+    let landings = evaluate(&chain, &points, ui)?;
     let (before, landings) = landings.split_at(usize::from(commits.before.is_some()));
-    let mut report = Report::new(series, &links, commits, landings, before.first());
+    let mut report = Report::new(series, &chain.links, commits, landings, before.first());
     if let Some(needs) = needs {
         ui.step("drift: headers");
         report.api = Some(needs.against(commits)?);

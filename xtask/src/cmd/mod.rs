@@ -4,6 +4,7 @@ mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;
+mod bump;
 mod check_macos;
 mod docs;
 mod doctor;
@@ -18,6 +19,7 @@ mod lint;
 mod mutants;
 mod parity;
 mod parity_worker;
+mod patch;
 mod probe;
 mod python;
 mod sanitize;
@@ -37,6 +39,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     Edits(edits::Edits),
     Drift(drift::Drift),
+    Patch(patch::Patch),
+    Bump(bump::Bump),
     Probe(probe::Probe),
     Parity(parity::Parity),
     Bench(bench::Bench),
@@ -70,6 +74,8 @@ impl Command {
             Command::Doctor(command) => command.run(),
             Command::Edits(command) => command.run(),
             Command::Drift(command) => command.run(),
+            Command::Patch(command) => command.run(),
+            Command::Bump(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
             Command::Bench(command) => command.run(),
