@@ -115,9 +115,9 @@ pub fn status(manager: &Manager<'_>, pins: &[String]) -> Result<Status> {
     let session = manager.session()?;
     // While a conflict waits, the features before it are shown as carried so far.
     let count = match &session {
-        Some(Session::Stopped(stopped)) => {
-            steps.iter().position(|step| step.feature.name == stopped.at)
-        }
+        Some(Session::Stopped(stopped)) => steps
+            .iter()
+            .position(|step| step.feature.name == stopped.at),
         _ => count,
     };
     let mut features = Vec::new();
