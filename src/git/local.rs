@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use git2::{Index, Oid, Repository, Signature};
 
@@ -15,7 +15,7 @@ use crate::git::checkout::staging_in;
 use crate::git::draft::File;
 use crate::git::refs::{self, IndexLock};
 use crate::git::survey;
-use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Plan, index_entry, to_path};
+use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Plan, Scan, index_entry, to_path};
 use crate::layout::Layout;
 
 /// What `mlx_local` shows, and what is on disk where that differs.
@@ -87,6 +87,7 @@ pub fn arrive(layout: &Layout, from: State, to: State) -> Result<Vec<PathBuf>> {
             left.push(to_path(path));
         }
     }
+    left.extend(set_apart(&mut plan, &scan, &root)?);
     let written = plan.carry_out(&repo, &root, &staging)?;
     let mut entries = Vec::new();
     for (path, entry) in &shown {
@@ -101,6 +102,36 @@ pub fn arrive(layout: &Layout, from: State, to: State) -> Result<Vec<PathBuf>> {
     worktree::write_index(&index, &staging, &entries)?;
     settle(&repo, to.shown)?;
     Ok(left)
+}
+
+/// Takes out of a plan what has something of a person's in its way: a file where a folder has
+/// to be, or a folder with files of theirs where a file has to be.
+fn set_apart(plan: &mut Plan, scan: &Scan, root: &Path) -> Result<Vec<PathBuf>> {
+    let removed: BTreeSet<&[u8]> = plan
+        .remove
+        .iter()
+        .map(|(path, _)| path.as_slice())
+        .collect();
+    let mut apart = BTreeSet::new();
+    for (path, ..) in &plan.write {
+        let above = |folder: &[u8]| {
+            scan.get(folder).is_some_and(|meta| !meta.is_dir()) && !removed.contains(folder)
+        };
+        let full = root.join(to_path(path));
+        let folder = full.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+        let theirs = folder && {
+            let below = worktree::scan(&full, &|_| Enter::Read)?;
+            below.keys().any(|file| {
+                let file = [path.as_slice(), b"/", file].concat();
+                !removed.contains(file.as_slice())
+            })
+        };
+        if theirs || survey::parents(path).any(above) {
+            apart.insert(path.clone());
+        }
+    }
+    plan.write.retain(|(path, ..)| !apart.contains(path));
+    Ok(apart.iter().map(|path| to_path(path)).collect())
 }
 
 fn settle(repo: &Repository, shown: Oid) -> Result<()> {

@@ -1,24 +1,22 @@
 //! Operations as a person runs them: carried out, or stopped at a conflict for them to
-//! resolve; going on, leaving out, going back.
+//! resolve; undone, and done again. What waits is `waiting`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::git::draft::File;
-use crate::git::edits;
+use crate::git::Oid;
 use crate::git::local::{self, State};
-use crate::git::stack::{Given, Stuck};
+use crate::git::stack::Given;
 use crate::git::survey::Survey;
-use crate::git::{Oid, merge, refs};
 use crate::manager::conflict;
 use crate::manager::journal::{self, Entry, Local, Place};
 use crate::manager::plan::{self, Done, Outcome, Plan, Stop};
 use crate::manager::project::Writes;
 use crate::manager::session::{Session, Stopped};
 use crate::manager::{Manager, id};
+use crate::series;
 use crate::series::resolutions::Resolution;
-use crate::series::{self, Series};
 
 /// What an operation did.
 #[derive(Debug)]
@@ -108,10 +106,14 @@ impl Manager<'_> {
     }
 
     /// Carries out what was worked out.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] where a file of a person's stands where the fork gets one.
     pub fn finish(&self, ready: Ready) -> Result<Finished> {
+        let shown = id(&ready.done.fork.id)?;
         let after = Local {
             state: State {
-                shown: id(&ready.done.fork.id)?,
+                shown,
                 worktree: None,
             },
             session: None,
@@ -119,10 +121,11 @@ impl Manager<'_> {
         let what = ready.plan.to_string();
         let mut entry = Entry::new(&self.repo, what, ready.done.writes, ready.before, after);
         entry.origin = ready.origin;
+        self.room_for(&entry)?;
         self.carry_out(&entry, ready.skipped)
     }
 
-    fn carry_out(&self, entry: &Entry, skipped: Vec<String>) -> Result<Finished> {
+    pub(super) fn carry_out(&self, entry: &Entry, skipped: Vec<String>) -> Result<Finished> {
         let left = journal::commit(self.layout, &self.repo, entry)?;
         Ok(Finished {
             what: entry.what.clone(),
@@ -211,153 +214,11 @@ impl Manager<'_> {
         self.carry_out(&entry, Vec::new())
     }
 
-    /// Goes on with what stopped, with what a person made of the conflicts.
-    ///
-    /// # Errors
-    /// [`crate::Kind::Conflict`] where markers are left, or at the next conflict.
-    pub fn resume(&self) -> Result<Finished> {
-        if let Some(Session::Stopped(stopped)) = self.session()?
-            && let Plan::Bump(_) = stopped.plan
-        {
-            return Err(Error::usage(format!(
-                "`{}` is verified before it is taken over",
-                stopped.plan
-            ))
-            .hint("cargo xtask bump --continue"));
-        }
-        let ready = self.work_on()?;
-        self.finish(ready)
-    }
-
-    /// As [`Self::resume`], as far as [`Self::finish`].
-    pub fn work_on(&self) -> Result<Ready> {
-        let stopped = self.stopped("continue")?;
-        let series = self.same_series(&stopped)?;
-        let (before, files) = self.resolved(&stopped)?;
-        let step = series.features.iter().find(|f| f.name == stopped.at);
-        let mut given = BTreeMap::new();
-        let mut unfinished = Vec::new();
-        for (path, (_, after)) in files {
-            let ours = step.and_then(|f| f.overlay.iter().find(|file| file.target == path));
-            if let Some(ours) = ours {
-                if after.as_ref().map(|file| &file.content) != Some(&ours.content) {
-                    return Err(Error::conflict(format!(
-                        "mlx_local/{path} differs from {}, and this is about the patch only",
-                        ours.source
-                    ))
-                    .hint(format!(
-                        "put it back as it is in {}, and edit that after this is finished",
-                        ours.source
-                    )));
-                }
-                continue;
-            }
-            if let Some(line) = after.as_ref().and_then(|file| merge::marker(&file.content)) {
-                unfinished.push(format!("\n    mlx_local/{path}:{line}"));
-            }
-            given.insert(path, after);
-        }
-        if !unfinished.is_empty() {
-            return Err(Error::conflict(format!(
-                "conflict markers are left{}",
-                unfinished.concat()
-            ))
-            .hint(Session::Stopped(Box::new(stopped)).ways_out()));
-        }
-        if given.is_empty() {
-            return Err(Error::conflict(format!(
-                "nothing of what {} changes is left in mlx_local",
-                stopped.at
-            ))
-            .hint("`--skip` leaves the feature out, `--abort` ends; `git -C mlx_local log refs/mlx-fork/kept/*` has what was put aside"));
-        }
-        let mut decided = Decided {
-            given: stopped.given.clone(),
-            skipped: stopped.skipped.clone(),
-            answers: stopped.answers.clone(),
-        };
-        decided
-            .answers
-            .extend(self.answers(&series, &stopped, &given)?);
-        decided.given.insert(stopped.at.clone(), given);
-        self.work(
-            stopped.plan.clone(),
-            decided,
-            before,
-            stopped.origin.local()?,
-        )
-    }
-
-    /// Goes on without the feature that conflicts.
-    pub fn skip(&self) -> Result<Finished> {
-        let (ready, kept) = self.work_without()?;
-        self.finish(ready).map(|done| Finished { kept, ..done })
-    }
-
-    /// As [`Self::skip`], as far as [`Self::finish`]; and the reference under which what a
-    /// person did so far was put aside.
-    pub fn work_without(&self) -> Result<(Ready, Option<String>)> {
-        let stopped = self.stopped("skip")?;
-        self.same_series(&stopped)?;
-        let before = self.now(&stopped.now.local()?, &BTreeSet::new())?;
-        let kept = self.keep_work(&stopped.now.local()?, &before)?;
-        let mut decided = Decided {
-            given: stopped.given.clone(),
-            skipped: stopped.skipped.clone(),
-            answers: stopped.answers.clone(),
-        };
-        decided.skipped.push(stopped.at.clone());
-        let ready = self.work(
-            stopped.plan.clone(),
-            decided,
-            before,
-            stopped.origin.local()?,
-        )?;
-        Ok((ready, kept))
-    }
-
-    /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
-    /// there since is put aside first.
-    pub fn abort(&self) -> Result<Finished> {
-        let (what, now, origin) = match self.session()? {
-            None => return Err(nothing_open("abort")),
-            Some(Session::Stopped(stopped)) => (
-                stopped.plan.to_string(),
-                stopped.now.local()?,
-                stopped.origin.local()?,
-            ),
-            Some(Session::Edit { feature }) => {
-                let (_, fork) = self.composed()?;
-                let at = |shown| Local {
-                    state: State {
-                        shown,
-                        worktree: None,
-                    },
-                    session: None,
-                };
-                let shown = Survey::take(self.layout, &self.repo, None)?;
-                let now = at(self.shown(&shown)?);
-                (format!("patch edit {feature}"), now, at(id(&fork.id)?))
-            }
-        };
-        let before = self.now(&now, &self.additions()?)?;
-        let kept = self.keep_work(&now, &before)?;
-        let mut entry = Entry::new(
-            &self.repo,
-            format!("abort {what}"),
-            Writes::new(),
-            before,
-            origin,
-        );
-        entry.logged = false;
-        let done = self.carry_out(&entry, Vec::new())?;
-        Ok(Finished { kept, ..done })
-    }
-
     /// Undoes the last operation; several times, those before it.
     pub fn undo(&self) -> Result<Finished> {
         let now = self.as_recorded()?;
         let entry = journal::undo(&self.repo, now)?;
+        self.room_for(&entry)?;
         self.carry_out(&entry, Vec::new())
     }
 
@@ -365,7 +226,16 @@ impl Manager<'_> {
     pub fn redo(&self) -> Result<Finished> {
         let now = self.as_recorded()?;
         let entry = journal::redo(&self.repo, now)?;
+        self.room_for(&entry)?;
         self.carry_out(&entry, Vec::new())
+    }
+
+    /// Refuses where a file of a person's stands where the fork gets one.
+    pub(super) fn room_for(&self, entry: &Entry) -> Result<()> {
+        if entry.before.state.worktree.is_none() {
+            self.without_edits(Some(entry.after.state.shown))?;
+        }
+        Ok(())
     }
 
     /// As [`Self::clean`]; but edits that an undo of a refresh brought back are in its record,
@@ -383,30 +253,6 @@ impl Manager<'_> {
         self.clean()
     }
 
-    fn stopped(&self, verb: &str) -> Result<Stopped> {
-        match self.session()? {
-            Some(Session::Stopped(stopped)) => Ok(*stopped),
-            Some(edit @ Session::Edit { .. }) => Err(Error::usage(format!(
-                "there is no conflict to {verb}: {}",
-                edit.describe()
-            ))
-            .hint(edit.ways_out())),
-            None => Err(nothing_open(verb)),
-        }
-    }
-
-    fn same_series(&self, stopped: &Stopped) -> Result<Series> {
-        let series = series::load(self.layout)?;
-        if series.content_key() != stopped.key {
-            return Err(Error::conflict(format!(
-                "the series was changed since `{}` began",
-                stopped.plan
-            ))
-            .hint("`cargo xtask patch --abort`, then begin again"));
-        }
-        Ok(series)
-    }
-
     /// What is on disk now, where `mlx_local` should be at `known`.
     pub(super) fn now(&self, known: &Local, extra: &BTreeSet<Vec<u8>>) -> Result<Local> {
         let base = known.state.worktree.unwrap_or(known.state.shown);
@@ -420,73 +266,11 @@ impl Manager<'_> {
         })
     }
 
-    /// Where `mlx_local` is now, while an operation waits.
-    pub fn here(&self, stopped: &Stopped) -> Result<Local> {
-        self.now(&stopped.now.local()?, &BTreeSet::new())
-    }
-
     /// Files that a person added with git, or that stand in the index in another way.
     pub(super) fn additions(&self) -> Result<BTreeSet<Vec<u8>>> {
         let seen = Survey::take(self.layout, &self.repo, None)?;
         Ok(seen.paths_of_edits())
     }
-
-    /// The files of the feature that conflicts, as a person left them.
-    fn resolved(&self, stopped: &Stopped) -> Result<(Local, BTreeMap<String, local::Became>)> {
-        let before = self.now(&stopped.now.local()?, &self.additions()?)?;
-        let disk = before.state.worktree.unwrap_or(before.state.shown);
-        let files = local::changes(&self.repo, before.state.shown, disk)?;
-        Ok((before, files))
-    }
-
-    /// What a person answered to each place, where that can be told.
-    fn answers(
-        &self,
-        series: &Series,
-        stopped: &Stopped,
-        given: &BTreeMap<String, Option<File>>,
-    ) -> Result<Vec<Resolution>> {
-        let outcome = plan::work_out(
-            self,
-            series,
-            &stopped.plan,
-            &stopped.given,
-            &stopped.skipped,
-        )?;
-        let Outcome::Stopped(stop) = outcome else {
-            return Ok(Vec::new());
-        };
-        let mut answers = Vec::new();
-        let here = |stuck: &&Stuck| stuck.feature == stopped.at;
-        for stuck in stop.stuck.iter().filter(here) {
-            let Some(Some(file)) = given.get(&stuck.path) else {
-                continue;
-            };
-            let found = merge::answers(&stuck.parts, &file.content).unwrap_or_default();
-            for (conflict, resolved) in found {
-                answers.extend(Resolution::of(&stuck.origin, &conflict, &resolved));
-            }
-        }
-        Ok(answers)
-    }
-
-    /// Puts what a person did between two states under a reference.
-    fn keep_work(&self, known: &Local, now: &Local) -> Result<Option<String>> {
-        if now.state == known.state {
-            return Ok(None);
-        }
-        let Some(disk) = now.state.worktree else {
-            return Ok(None);
-        };
-        let name = edits::free_name(&self.repo)?;
-        refs::set(&self.repo, &name, disk)?;
-        Ok(Some(name))
-    }
-}
-
-fn nothing_open(verb: &str) -> Error {
-    Error::usage(format!("there is nothing to {verb}: no operation waits"))
-        .hint("`cargo xtask patch status` shows where the series stands")
 }
 
 impl Plan {

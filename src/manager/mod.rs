@@ -19,6 +19,7 @@ pub mod project;
 pub mod refresh;
 pub mod session;
 pub mod status;
+mod waiting;
 
 use std::time::Duration;
 

@@ -247,6 +247,31 @@ fn an_undone_refresh_brings_the_edit_back_and_redo_takes_it_in_again() {
 }
 
 #[test]
+fn a_persons_file_where_the_fork_gets_one_stops_the_operation() {
+    let project = shown();
+    let features = vec!["second".to_string()];
+    run(&project, Plan::Drop { features }).unwrap();
+    let after = files(&project);
+    fs::write(project.local("mlx/fused/b.cpp"), "mine\n").unwrap();
+    let error = manager(&project).undo().unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.what().contains("mlx/fused/b.cpp"), "{error}");
+    assert_eq!(files(&project), after);
+    assert_eq!(
+        fs::read_to_string(project.local("mlx/fused/b.cpp")).unwrap(),
+        "mine\n"
+    );
+    // A folder in the place of a file is no other.
+    fs::remove_file(project.local("mlx/fused/b.cpp")).unwrap();
+    fs::create_dir(project.local("mlx/fused/b.cpp")).unwrap();
+    fs::write(project.local("mlx/fused/b.cpp/mine"), "mine\n").unwrap();
+    assert_eq!(manager(&project).undo().unwrap_err().kind(), Kind::Conflict);
+    fs::remove_dir_all(project.local("mlx/fused/b.cpp")).unwrap();
+    manager(&project).undo().unwrap();
+    assert_in_step(&project);
+}
+
+#[test]
 fn what_a_person_changed_since_stops_an_undo() {
     let project = shown();
     edit_local(&project, "mlx/fused/a.cpp", "int a;", "int a = 2;");
