@@ -17,6 +17,9 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use crate::build::Options;
 use crate::config::Config;
 use crate::error::{Doing, Error, Result, reading, writing};
+use crate::git::draft::File;
+use crate::git::history::History;
+use crate::git::stack;
 use crate::git::store::{self, Content};
 use crate::git::{Repository, raw_commit, refs};
 use crate::layout::Layout;
@@ -26,10 +29,12 @@ use crate::manager::plan::{self, Done, Outcome, Plan};
 use crate::manager::project::{self, Writes};
 use crate::manager::session::Session;
 use crate::manager::{Manager, id};
+use crate::series::Series;
 use crate::setup::{self, Mode, Until};
 use crate::source::{self, Choice, Served};
 use crate::suites;
 use crate::ui::Ui;
+use crate::upstream::drift::places::{self, Carried};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -42,6 +47,10 @@ pub struct Request {
     pub until: Until,
     /// The program whose hidden subcommands are the workers.
     pub worker: PathBuf,
+    /// A clone with upstream's history, to name the commits that a conflict comes from.
+    pub history: Option<PathBuf>,
+    /// Take hooks over that a merge put into another function, list or section.
+    pub accept_moved: bool,
 }
 
 /// Where a bump goes.
@@ -93,7 +102,7 @@ pub struct Report {
 /// # Errors
 /// [`crate::Kind::Conflict`] with all places that conflict.
 pub fn dry_run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> Result<Report> {
-    let manager = Manager::open(layout, ui)?;
+    let manager = open(layout, request, ui)?;
     manager.clean()?;
     let mut course = Course::new(ui);
     let onto = course.source(&manager, config, &request.to)?;
@@ -101,11 +110,13 @@ pub fn dry_run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui)
     let plan = Plan::Bump(onto.clone());
     let start = Instant::now();
     match plan::work_out(&manager, &series, &plan, &BTreeMap::new(), &[])? {
-        Outcome::Stopped(stop) => Err(crate::manager::conflict_of(&plan, &stop)
+        Outcome::Stopped(stop) => Err(manager
+            .conflict(&plan, &stop)?
             .doing("trying the port; nothing was written")
             .hint("without --dry-run, `cargo xtask bump` opens the places in mlx_local for you to resolve")),
         Outcome::Done(done) => {
             course.passed("port", "every feature applies", start);
+            course.places(&manager, &series, &done, request.accept_moved)?;
             Ok(course.report(&series.base, &onto, &done, Vec::new(), true))
         }
     }
@@ -124,7 +135,7 @@ pub fn run(
 ) -> Result<(Report, Finished)> {
     let mut course = Course::new(ui);
     let (ready, from, onto, kept) = {
-        let manager = Manager::open(layout, ui)?;
+        let manager = open(layout, request, ui)?;
         course.begin(&manager, config, request)?
     };
     let fork = ready.done.fork.id.clone();
@@ -169,6 +180,13 @@ fn same_again(manager: &Manager<'_>, ready: &Ready, onto: &Onto) -> Result<Ready
             manager.work(Plan::Bump(onto.clone()), Decided::default(), before, before)
         }
     }
+}
+
+fn open<'a>(layout: &'a Layout, request: &Request, ui: &dyn Ui) -> Result<Manager<'a>> {
+    let history = request.history.as_deref().map(History::open).transpose()?;
+    let mut manager = Manager::open(layout, ui)?;
+    manager.history = history;
+    Ok(manager)
 }
 
 struct Course<'u> {
@@ -240,7 +258,39 @@ impl<'u> Course<'u> {
             );
         };
         self.passed("port", "every feature applies", start);
+        let series = crate::series::load(manager.layout)?;
+        self.places(manager, &series, &ready.done, request.accept_moved)?;
         Ok((ready, from, onto, kept))
+    }
+
+    /// Whether each hook is where it was: a merge knows lines, not what they stand in.
+    fn places(
+        &mut self,
+        manager: &Manager<'_>,
+        series: &Series,
+        done: &Done,
+        accept: bool,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let findings = moved(manager, series, done)?;
+        if findings.is_empty() || accept {
+            let result = match findings.len() {
+                0 => "every hook is where it was".to_string(),
+                n => format!("{n} accepted"),
+            };
+            self.passed("places", result, start);
+            return Ok(());
+        }
+        let list: Vec<String> = findings
+            .iter()
+            .map(|(patch, found)| format!("\n    {patch}: {} {}: {found}", found.path, found.hunk))
+            .collect();
+        Err(Error::gate(format!(
+            "hooks merged without a conflict, and are not where they were{}",
+            list.concat()
+        ))
+        .doing("looking at the ported hooks; nothing was written")
+        .hint("if that is right: --accept-moved; if not: `cargo xtask patch edit` the patch so that it names lines that tell its place"))
     }
 
     /// Gets the commit, and what the project needs to pin it.
@@ -334,6 +384,49 @@ impl<'u> Course<'u> {
         }
         Ok(())
     }
+}
+
+/// Hooks that are somewhere else than on the pin, with their patches.
+fn moved(
+    manager: &Manager<'_>,
+    series: &Series,
+    done: &Done,
+) -> Result<Vec<(String, places::Finding)>> {
+    let steps = |series: &Series| -> Result<Vec<stack::Step>> {
+        Ok(stack::steps(&manager.repo, series, manager.pin(&series.base)?)?.0)
+    };
+    let (old, new) = (steps(series)?, steps(&done.series)?);
+    let mut findings = Vec::new();
+    for there in &new {
+        let feature = &there.feature;
+        let Some(here) = old.iter().find(|step| step.feature.name == feature.name) else {
+            continue;
+        };
+        for (path, carried) in &there.changes {
+            // A file that upstream renamed has no name in common.
+            let Some(made) = here.changes.get(path) else {
+                continue;
+            };
+            let hunks = here
+                .feature
+                .patch
+                .files
+                .iter()
+                .find(|file| file.path == *path);
+            let content = |file: &'_ Option<File>| file.as_ref().map(|file| file.content.clone());
+            let [a, b, c, d] = [&made.before, &made.after, &carried.before, &carried.after]
+                .map(|file| content(file).unwrap_or_default());
+            let found = places::check(&Carried {
+                path,
+                hunks: hunks.map_or(&[], |file| &file.hunks),
+                pin: (&a, &b),
+                there: (&c, &d),
+            })?;
+            let patch = feature.patch.name.clone();
+            findings.extend(found.into_iter().map(|finding| (patch.clone(), finding)));
+        }
+    }
+    Ok(findings)
 }
 
 /// What makes the commit a pin of the project, and the one that is used.

@@ -10,6 +10,7 @@ use git2::{Commit, ErrorCode, ObjectType, Oid, Repository, Sort};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
+use crate::series::header::civil;
 
 pub use copy::copy_of;
 
@@ -156,15 +157,7 @@ fn pull_request(subject: &str) -> Option<u32> {
 
 /// The day of the calendar, from seconds since 1970.
 fn day(seconds: i64) -> String {
-    // From 1 March of the year 0, so that a leap day is the last of its year.
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -9,7 +9,6 @@ use crate::git::Oid;
 use crate::git::local::{self, State};
 use crate::git::stack::Given;
 use crate::git::survey::Survey;
-use crate::manager::conflict;
 use crate::manager::journal::{self, Entry, Local, Place};
 use crate::manager::plan::{self, Done, Outcome, Plan, Stop};
 use crate::manager::project::Writes;
@@ -179,7 +178,7 @@ impl Manager<'_> {
         let mut entry = Entry::new(&self.repo, plan.to_string(), Writes::new(), before, after);
         entry.logged = false;
         journal::commit(self.layout, &self.repo, &entry)?;
-        Ok(conflict::error(&plan, &stop.at, &stop.stuck).hint(session.ways_out()))
+        Ok(self.conflict(&plan, stop)?.hint(session.ways_out()))
     }
 
     /// Opens the fork up to `feature` in `mlx_local`, for any tool to edit.

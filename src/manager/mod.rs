@@ -26,6 +26,7 @@ use std::time::Duration;
 use crate::git::{Oid, Repository};
 
 use crate::error::{Doing, Error, Result};
+use crate::git::history::History;
 use crate::git::local::State;
 use crate::git::survey::{self, Survey, Target};
 use crate::git::worktree;
@@ -44,6 +45,8 @@ pub struct Manager<'a> {
     pub layout: &'a Layout,
     /// `mlx_local`.
     pub repo: Repository,
+    /// A clone with upstream's history, where one was named.
+    pub history: Option<History>,
     _lock: Lock,
 }
 
@@ -60,6 +63,7 @@ impl<'a> Manager<'a> {
         let manager = Manager {
             layout,
             repo: survey::open(layout)?,
+            history: None,
             _lock: lock,
         };
         if let Some(recovered) = journal::recover(layout, &manager.repo)? {
@@ -75,6 +79,20 @@ impl<'a> Manager<'a> {
                 "`MLX_REF={name} cargo xtask setup-mlx --until source` gets it"
             ))
         })
+    }
+
+    /// The error that tells of a plan that stopped.
+    pub fn conflict(&self, plan: &plan::Plan, stop: &plan::Stop) -> Result<Error> {
+        // Upstream moves places in a bump only.
+        let past = match (plan, &self.history) {
+            (plan::Plan::Bump(onto), Some(history)) => Some(conflict::Past {
+                history,
+                from: self.pin(&series::load(self.layout)?.base)?.to_string(),
+                to: onto.commit.clone(),
+            }),
+            _ => None,
+        };
+        conflict::error(plan, &stop.at, &stop.stuck, past.as_ref())
     }
 
     /// The open session, if there is one.
@@ -149,11 +167,6 @@ pub fn refuse_open_session(layout: &Layout) -> Result<()> {
         Some(session) => Err(Error::conflict(session.describe()).hint(session.ways_out())),
         None => Ok(()),
     }
-}
-
-/// The error that tells of a plan that stopped.
-pub fn conflict_of(plan: &plan::Plan, stop: &plan::Stop) -> Error {
-    conflict::error(plan, &stop.at, &stop.stuck)
 }
 
 /// An object id from its hex digits.

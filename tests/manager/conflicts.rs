@@ -3,6 +3,7 @@
 use std::fs;
 
 use mlx_fork::Kind;
+use mlx_fork::git::history::History;
 use mlx_fork::manager::bump::Onto;
 use mlx_fork::manager::plan::Plan;
 
@@ -199,4 +200,47 @@ fn a_refresh_that_breaks_a_later_patch_stops_there_and_can_be_aborted_with_its_e
     );
     go_on(&project).unwrap();
     assert_in_step(&project);
+}
+
+#[test]
+fn the_commits_of_upstream_that_moved_a_place_are_named_where_history_is_at_hand() {
+    let project = shown();
+    let repo = project.repo();
+    let commit = |parent: git2::Oid, from: &str, to: &str, subject: &str| {
+        let mut files = synthetic::upstream();
+        for (path, content, _) in &mut files {
+            if *path == EXPORT {
+                *content = content.replace("export line 3\n", "export line three\n");
+                *content = content.replace(from, to);
+            }
+        }
+        let tree = repo.find_tree(synthetic::tree(&repo, &files)).unwrap();
+        let parent = repo.find_commit(parent).unwrap();
+        let who =
+            git2::Signature::new("Up", "up@stream", &git2::Time::new(1_770_000_000, 0)).unwrap();
+        repo.commit(None, &who, &who, subject, &tree, &[&parent])
+            .unwrap()
+    };
+    let first = commit(project.base, "", "", "Spell three (#7)\n");
+    let second = commit(
+        first,
+        "export line 30\n",
+        "export line thirty\n",
+        "Spell thirty (#8)\n",
+    );
+    repo.reference("refs/mlx-fork/pins/next", second, true, "")
+        .unwrap();
+    let mut manager = manager(&project);
+    manager.history = Some(History::open(&project.layout.mlx_local()).unwrap());
+    let local = manager.clean().unwrap();
+    let error = manager
+        .run(bump(&project), Decided::default(), local, local)
+        .map(|_| ())
+        .unwrap_err();
+    let named = format!(
+        "upstream {} 2026-02-02 Spell thirty (#8)",
+        &second.to_string()[..10]
+    );
+    assert!(error.what().contains(&named), "{error}");
+    assert!(!error.what().contains("#7"), "{error}");
 }

@@ -90,6 +90,8 @@ impl Copy {
             options: mlx_fork::build::Options::default(),
             until: Until::Fork,
             worker: "none".into(),
+            history: None,
+            accept_moved: false,
         };
         bump::run(&self.layout, &self.config, &request, &Silent).unwrap();
     }

@@ -13,6 +13,7 @@ use mlx_fork::setup::Until;
 use mlx_fork::source::{self, Choice};
 use mlx_fork::{Error, Result, env};
 
+use super::drift;
 use crate::terminal::Terminal;
 
 /// Takes the fork to another commit of MLX, all or nothing.
@@ -50,6 +51,12 @@ pub struct Bump {
     /// The last step that has to pass before the project changes
     #[arg(long, value_enum, value_name = "STEP", default_value_t = UntilArg::Tests)]
     until: UntilArg,
+    /// A clone of MLX with history (or a URL): conflicts then name the commits that moved them
+    #[arg(long, value_name = "PATH|URL")]
+    history: Option<String>,
+    /// Take hooks over that a merge put into another function, list or section
+    #[arg(long)]
+    accept_moved: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -104,6 +111,11 @@ impl Bump {
                 UntilArg::Tests => Until::Tests,
             },
             worker: std::env::current_exe().doing(|| "finding xtask".into())?,
+            history: match &self.history {
+                Some(place) => Some(drift::folder(place, &layout, &ui)?),
+                None => None,
+            },
+            accept_moved: self.accept_moved,
         };
         let (report, kept) = if self.dry_run {
             (bump::dry_run(&layout, &config, &request, &ui)?, None)

@@ -77,7 +77,7 @@ impl Drift {
 }
 
 /// A folder as it is; a URL's copy.
-fn folder(place: &str, layout: &Layout, ui: &dyn Ui) -> Result<PathBuf> {
+pub fn folder(place: &str, layout: &Layout, ui: &dyn Ui) -> Result<PathBuf> {
     let path = Path::new(place);
     // `host:path` is a URL to git; a folder's name may have a colon behind a slash.
     let before_slash = place.split('/').next().unwrap_or_default();
