@@ -53,6 +53,9 @@ pub fn error(plan: &Plan, at: &str, stuck: &[Stuck], past: Option<&Past<'_>>) ->
             ),
         });
     }
+    if past.is_none() && matches!(plan, Plan::Bump(_)) {
+        error = error.hint("--history PATH|URL, a clone of MLX, names the commits of upstream that moved these places");
+    }
     if !later.is_empty() {
         error = error.hint(format!("after it, {} will conflict too", later.join(", ")));
     }
