@@ -5,7 +5,7 @@
 //! series and `mlx_local` of the project change at the end or not at all. Only the builds
 //! under target/mlx are the candidate's from the first one on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::layout::Layout;
 use crate::manager::bump::Onto;
 use crate::manager::edit::{Decided, Finished, Ready};
 use crate::manager::plan::{self, Done, Outcome, Plan};
-use crate::manager::project::{self, Writes};
+use crate::manager::project;
 use crate::manager::session::Session;
 use crate::manager::{Manager, id};
 use crate::series::Series;
@@ -501,25 +501,34 @@ impl Candidate {
         let candidate = Candidate {
             layout: Layout::at(&root, layout.target()),
         };
+        // What the series is made of is copied; the rest of the project is only read.
+        let sources = done
+            .series
+            .features
+            .iter()
+            .flat_map(|feature| &feature.overlay);
+        let mut copied: BTreeSet<&str> = sources
+            .filter_map(|file| file.source.split('/').next())
+            .collect();
+        copied.extend(["patches", "fork.toml"]);
         for item in fs::read_dir(layout.root()).doing(reading(layout.root()))? {
             let name = item.doing(reading(layout.root()))?.file_name();
-            let own = ["patches", "fork.toml", "mlx_local", "target", ".git"];
-            if own.iter().all(|own| name != *own) {
-                let link = root.join(&name);
-                symlink(layout.root().join(&name), &link).doing(writing(&link))?;
+            let (from, to) = (layout.root().join(&name), root.join(&name));
+            if ["mlx_local", "target", ".git"]
+                .iter()
+                .any(|own| name == *own)
+            {
+                continue;
+            }
+            if name.to_str().is_none_or(|name| !copied.contains(name)) {
+                symlink(&from, &to).doing(writing(&to))?;
+            } else if from.is_dir() {
+                copy(&from, &to)?;
+            } else {
+                fs::copy(&from, &to).doing(writing(&to))?;
             }
         }
-        copy(&layout.patches(), &root.join("patches"))?;
-        let config = root.join("fork.toml");
-        fs::copy(layout.config(), &config).doing(writing(&config))?;
-        let writes = done
-            .writes
-            .iter()
-            .filter(|(path, _)| path.starts_with("patches/") || path.as_str() == "fork.toml");
-        let writes: Writes = writes
-            .map(|(path, write)| (path.clone(), write.clone()))
-            .collect();
-        project::write(&candidate.layout, &writes)?;
+        project::write(&candidate.layout, &done.writes)?;
         let repo = crate::git::survey::open(layout)?;
         let commit = id(&onto.commit)?;
         let doing = || format!("copying {}", onto.pin);
