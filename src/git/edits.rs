@@ -71,10 +71,10 @@ fn put_aside(layout: &Layout) -> Result<Option<Kept>> {
         return Ok(None);
     }
     let staging = staging_in(&repo)?;
-    refuse_unkeepable(&seen.obstacles)?;
+    seen.refuse_unfinished()?;
     let _lock = IndexLock::take(&repo, &staging)?;
     let seen = Survey::take(layout, &repo, None)?;
-    refuse_unkeepable(&seen.obstacles)?;
+    seen.refuse_unfinished()?;
     let shown = shown(&seen)?;
 
     let tree = snapshot(layout, &repo, &seen)?;
@@ -246,15 +246,6 @@ fn shown(seen: &Survey) -> Result<Oid> {
     seen.shown.ok_or_else(|| {
         Error::usage("mlx_local shows no fork yet").hint("`cargo xtask setup-mlx` makes it")
     })
-}
-
-fn refuse_unkeepable(obstacles: &[Obstacle]) -> Result<()> {
-    match obstacles.iter().find(|o| !o.can_be_kept) {
-        Some(obstacle) => {
-            Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Adds to the plan what makes one file that of the fork.

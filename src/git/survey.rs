@@ -394,6 +394,16 @@ impl Survey {
         Ok(found)
     }
 
+    /// Refuses what nothing can put aside: git in the middle of something.
+    pub fn refuse_unfinished(&self) -> Result<()> {
+        match self.obstacles.iter().find(|o| !o.can_be_kept) {
+            Some(obstacle) => {
+                Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The files of [`Self::edits`].
     pub fn paths_of_edits(&self) -> BTreeSet<Vec<u8>> {
         use std::os::unix::ffi::OsStrExt;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::git::aside;
 use crate::git::draft::File;
-use crate::git::edits;
 use crate::git::local::{self, State};
 use crate::git::stack::{Given, Stuck};
 use crate::git::survey::Survey;
-use crate::git::{Oid, merge, refs};
+use crate::git::{Oid, merge};
 use crate::manager::conflict;
 use crate::manager::journal::{self, Entry, Local, Place};
 use crate::manager::plan::{self, Outcome, Plan, Stop};
@@ -46,6 +46,8 @@ pub struct Decided {
     pub skipped: Vec<String>,
     /// Answers to keep.
     pub answers: Vec<Resolution>,
+    /// A commit of their work that nothing takes in: it is put aside.
+    pub unused: Option<Oid>,
 }
 
 impl Manager<'_> {
@@ -77,13 +79,21 @@ impl Manager<'_> {
                 let mut entry =
                     Entry::new(&self.repo, plan.to_string(), done.writes, before, after);
                 entry.origin = origin;
-                self.carry_out(&entry, decided.skipped)
+                self.carry_out(&entry, decided.skipped, decided.unused)
             }
             Outcome::Stopped(stop) => Err(self.stop(plan, key, decided, before, origin, &stop)?),
         }
     }
 
-    fn carry_out(&self, entry: &Entry, skipped: Vec<String>) -> Result<Finished> {
+    /// `work` is a commit of a person's that no state after this has.
+    fn carry_out(
+        &self,
+        entry: &Entry,
+        skipped: Vec<String>,
+        work: Option<Oid>,
+    ) -> Result<Finished> {
+        journal::check(self.layout, &self.repo, entry)?;
+        let kept = aside::put(&self.repo, entry.before.state, work)?;
         let left = journal::commit(self.layout, &self.repo, entry)?;
         Ok(Finished {
             what: entry.what.clone(),
@@ -91,7 +101,7 @@ impl Manager<'_> {
             skipped,
             shown: entry.after.state.shown.to_string(),
             left,
-            kept: None,
+            kept,
         })
     }
 
@@ -134,10 +144,15 @@ impl Manager<'_> {
             state,
             session: Some(record),
         };
+        let work = decided.unused;
         let mut entry = Entry::new(&self.repo, plan.to_string(), Writes::new(), before, after);
         entry.logged = false;
-        journal::commit(self.layout, &self.repo, &entry)?;
-        Ok(conflict::error(&plan, &stop.at, &stop.stuck).hint(session.ways_out()))
+        let Finished { kept, .. } = self.carry_out(&entry, Vec::new(), work)?;
+        let error = conflict::error(&plan, &stop.at, &stop.stuck).hint(session.ways_out());
+        Ok(match kept {
+            Some(name) => error.hint(format!("what was there before is under {name}")),
+            None => error,
+        })
     }
 
     /// Opens the fork up to `feature` in `mlx_local`, for any tool to edit.
@@ -169,7 +184,7 @@ impl Manager<'_> {
         let what = format!("patch edit {feature}");
         let mut entry = Entry::new(&self.repo, what, Writes::new(), before, after);
         entry.logged = false;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// Goes on with what stopped, with what a person made of the conflicts.
@@ -214,6 +229,7 @@ impl Manager<'_> {
             given: stopped.given.clone(),
             skipped: stopped.skipped.clone(),
             answers: stopped.answers.clone(),
+            unused: None,
         };
         decided
             .answers
@@ -231,21 +247,21 @@ impl Manager<'_> {
     pub fn skip(&self) -> Result<Finished> {
         let stopped = self.stopped("skip")?;
         self.same_series(&stopped)?;
-        let before = self.now(&stopped.now.local()?, &BTreeSet::new())?;
-        let kept = self.keep_work(&stopped.now.local()?, &before)?;
+        let known = stopped.now.local()?;
+        let before = self.now(&known, &self.additions()?)?;
         let mut decided = Decided {
             given: stopped.given.clone(),
             skipped: stopped.skipped.clone(),
             answers: stopped.answers.clone(),
+            unused: work(&known, &before),
         };
         decided.skipped.push(stopped.at.clone());
-        let done = self.run(
+        self.run(
             stopped.plan.clone(),
             decided,
             before,
             stopped.origin.local()?,
-        );
-        done.map(|done| Finished { kept, ..done })
+        )
     }
 
     /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
@@ -273,7 +289,6 @@ impl Manager<'_> {
             }
         };
         let before = self.now(&now, &self.additions()?)?;
-        let kept = self.keep_work(&now, &before)?;
         let mut entry = Entry::new(
             &self.repo,
             format!("abort {what}"),
@@ -282,22 +297,21 @@ impl Manager<'_> {
             origin,
         );
         entry.logged = false;
-        let done = self.carry_out(&entry, Vec::new())?;
-        Ok(Finished { kept, ..done })
+        self.carry_out(&entry, Vec::new(), work(&now, &before))
     }
 
     /// Undoes the last operation; several times, those before it.
     pub fn undo(&self) -> Result<Finished> {
         let now = self.as_recorded()?;
         let entry = journal::undo(&self.repo, now)?;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// Does again what the last undo undid.
     pub fn redo(&self) -> Result<Finished> {
         let now = self.as_recorded()?;
         let entry = journal::redo(&self.repo, now)?;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// As [`Self::clean`]; but edits that an undo of a refresh brought back are in its record,
@@ -309,7 +323,7 @@ impl Manager<'_> {
         };
         let after = Entry::read(&self.repo, last)?.after;
         let now = self.now(&after, &self.additions()?)?;
-        if now.state == after.state {
+        if now == after {
             return Ok(now);
         }
         self.clean()
@@ -355,6 +369,7 @@ impl Manager<'_> {
     /// Files that a person added with git, or that stand in the index in another way.
     pub(super) fn additions(&self) -> Result<BTreeSet<Vec<u8>>> {
         let seen = Survey::take(self.layout, &self.repo, None)?;
+        seen.refuse_unfinished()?;
         Ok(seen.paths_of_edits())
     }
 
@@ -396,19 +411,11 @@ impl Manager<'_> {
         }
         Ok(answers)
     }
+}
 
-    /// Puts what a person did between two states under a reference.
-    fn keep_work(&self, known: &Local, now: &Local) -> Result<Option<String>> {
-        if now.state == known.state {
-            return Ok(None);
-        }
-        let Some(disk) = now.state.worktree else {
-            return Ok(None);
-        };
-        let name = edits::free_name(&self.repo)?;
-        refs::set(&self.repo, &name, disk)?;
-        Ok(Some(name))
-    }
+/// The commit of what a person did between two states, where they did anything.
+fn work(known: &Local, now: &Local) -> Option<Oid> {
+    now.state.worktree.filter(|_| now.state != known.state)
 }
 
 fn nothing_open(verb: &str) -> Error {

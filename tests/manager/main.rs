@@ -1,6 +1,15 @@
 //! The patch manager on a small upstream: every operation, its conflicts, and its way back.
 
 mod conflicts;
+#[cfg(target_os = "linux")]
+mod kills;
+#[cfg(target_os = "linux")]
+mod kills_trace;
+mod safety;
+mod sequences;
+mod sequences_operation;
+mod sequences_person;
+mod sequences_world;
 #[path = "../common/series_upstream.rs"]
 mod synthetic;
 
