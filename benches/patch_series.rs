@@ -22,7 +22,7 @@ const FILES: usize = 20_000;
 const PATCHES: usize = 300;
 /// Files that many patches share, as they share a list of sources or an enumeration.
 const SHARED: usize = 10;
-const RUNS: usize = 7;
+const RUNS: usize = 5;
 const RUNS_OF_OTHERS: usize = 3;
 
 fn main() {
@@ -161,21 +161,22 @@ fn ours(layout: &Layout, pin: Oid) {
     let mut apply = Times::default();
     for round in 0..RUNS {
         patches(layout, round);
-        let start = Instant::now();
+        let begun = start();
         let series = apply.part("reading the series", || series::load(layout).unwrap());
         let fork = apply.part("applying it, writing its commits", || {
             series::compose(layout, &series, &pin.to_string()).unwrap()
         });
         apply.part("showing it in mlx_local", || show(fork));
-        apply.add("apply", start);
-        let start = Instant::now();
+        apply.add("apply", begun);
+        let begun = start();
         show(nothing());
-        apply.add("(taking it all off again)", start);
+        apply.add("(taking it all off again)", begun);
     }
     show(series::compose(layout, &series::load(layout).unwrap(), &pin.to_string()).unwrap());
+    apply.print();
     let mut status = Times::default();
     for _ in 0..RUNS {
-        let start = Instant::now();
+        let begun = start();
         let series = status.part("reading the series", || series::load(layout).unwrap());
         let (_, misfits) = status.part("applying it in memory", || {
             stack::exactly(&repo, &series, pin).unwrap()
@@ -185,13 +186,12 @@ fn ours(layout: &Layout, pin: Oid) {
             Survey::take(layout, &repo, None).unwrap()
         });
         assert!(seen.edits.is_empty());
-        status.add("status", start);
-        let start = Instant::now();
+        status.add("status", begun);
+        let begun = start();
         git(&layout.mlx_local(), &["status", "--porcelain"]);
-        status.add("(git status)", start);
+        status.add("(git status)", begun);
     }
     status.print();
-    apply.print();
 }
 
 fn others(layout: &Layout, copy: &Path, pin: &str) {
@@ -283,33 +283,65 @@ fn run(folder: &Path, program: &str, args: &[String]) {
     );
 }
 
+/// When something began, by the clock and by the processor's time of this process and its
+/// children: on a machine that others use too, only the second can be compared.
+#[derive(Clone, Copy)]
+struct Start(Instant, f64);
+
+fn start() -> Start {
+    Start(Instant::now(), processor_time())
+}
+
+fn processor_time() -> f64 {
+    let seconds = |who| {
+        // SAFETY: plain data; all zeros is a value of it.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: `usage` lives for the call.
+        unsafe { libc::getrusage(who, &raw mut usage) };
+        let time = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+        time(usage.ru_utime) + time(usage.ru_stime)
+    };
+    seconds(libc::RUSAGE_SELF) + seconds(libc::RUSAGE_CHILDREN)
+}
+
 /// Seconds by name, in the order in which they came.
 #[derive(Default)]
-struct Times(Vec<(&'static str, Vec<f64>)>);
+struct Times(Vec<(&'static str, Vec<f64>, Vec<f64>)>);
 
 impl Times {
     fn part<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let begun = start();
         let made = work();
-        self.add(name, start);
+        self.add(name, begun);
         made
     }
 
-    fn add(&mut self, name: &'static str, start: Instant) {
-        let seconds = start.elapsed().as_secs_f64();
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, times)) => times.push(seconds),
-            None => self.0.push((name, vec![seconds])),
+    fn add(&mut self, name: &'static str, begun: Start) {
+        let seconds = begun.0.elapsed().as_secs_f64();
+        let processor = processor_time() - begun.1;
+        if !self.0.iter().any(|(known, ..)| *known == name) {
+            self.0.push((name, Vec::new(), Vec::new()));
+        }
+        for (known, times, processors) in &mut self.0 {
+            if *known == name {
+                times.push(seconds);
+                processors.push(processor);
+            }
         }
     }
 
     fn print(&mut self) {
-        for (name, times) in &mut self.0 {
+        println!("  seconds  (least to most)   processor");
+        for (name, times, processors) in &mut self.0 {
             times.sort_by(f64::total_cmp);
-            let (least, most) = (times[0], times[times.len() - 1]);
-            let median = times[times.len() / 2];
+            processors.sort_by(f64::total_cmp);
+            let middle = times.len() / 2;
             println!(
-                "{median:9.3} s  {name}  ({} runs, {least:.3} to {most:.3})",
+                "{:9.3}  {:7.3} to {:7.3} {:9.3}    {name}, {} runs",
+                times[middle],
+                times[0],
+                times[times.len() - 1],
+                processors[middle],
                 times.len()
             );
         }

@@ -106,7 +106,7 @@ pub fn arrive(layout: &Layout, from: State, to: State) -> Result<Vec<PathBuf>> {
 
 /// Takes files out of the plan that can't be written, because something of a person's stands
 /// where they or their folders belong; gives them.
-fn take_out_blocked(root: &Path, plan: &mut Plan) -> Vec<PathBuf> {
+pub fn take_out_blocked(root: &Path, plan: &mut Plan) -> Vec<PathBuf> {
     let goes: BTreeSet<&[u8]> = plan
         .remove
         .iter()

@@ -195,20 +195,24 @@ impl Manager<'_> {
         let stopped = self.stopped("continue")?;
         let series = self.same_series(&stopped)?;
         let (before, files) = self.resolved(&stopped)?;
-        let step = series.features.iter().find(|f| f.name == stopped.at);
+        let known = stopped.now.local()?.state;
+        let stood = local::changes(
+            &self.repo,
+            known.shown,
+            known.worktree.unwrap_or(known.shown),
+        )?;
         let mut given = BTreeMap::new();
         let mut unfinished = Vec::new();
-        for (path, (_, after)) in files {
-            let ours = step.and_then(|f| f.overlay.iter().find(|file| file.target == path));
-            if let Some(ours) = ours {
-                if after.as_ref().map(|file| &file.content) != Some(&ours.content) {
+        for (path, (before, after)) in files {
+            let source = series.overlay_at(&path).map(|file| &file.source);
+            if let Some(source) = source.or(stopped.plan.own(&path)) {
+                let stood = stood.get(&path).map_or(&before, |(_, stood)| stood);
+                if after != *stood {
                     return Err(Error::conflict(format!(
-                        "mlx_local/{path} differs from {}, and this is about the patch only",
-                        ours.source
+                        "mlx_local/{path} is changed, which is {source} of the project, and this is about the patch only",
                     ))
                     .hint(format!(
-                        "put it back as it is in {}, and edit that after this is finished",
-                        ours.source
+                        "put it back as it was, and edit {source} after this is finished",
                     )));
                 }
                 continue;
@@ -267,13 +271,14 @@ impl Manager<'_> {
     /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
     /// there since is put aside first.
     pub fn abort(&self) -> Result<Finished> {
+        let mut answered = false;
         let (what, now, origin) = match self.session()? {
             None => return Err(nothing_open("abort")),
-            Some(Session::Stopped(stopped)) => (
-                stopped.plan.to_string(),
-                stopped.now.local()?,
-                stopped.origin.local()?,
-            ),
+            Some(Session::Stopped(stopped)) => {
+                answered = !stopped.given.is_empty();
+                let (now, origin) = (stopped.now.local()?, stopped.origin.local()?);
+                (stopped.plan.to_string(), now, origin)
+            }
             Some(Session::Edit { feature }) => {
                 let (_, fork) = self.composed()?;
                 let at = |shown| Local {
@@ -297,7 +302,9 @@ impl Manager<'_> {
             origin,
         );
         entry.logged = false;
-        self.carry_out(&entry, Vec::new(), work(&now, &before))
+        // What was resolved at earlier stops is below what is there now.
+        let work = work(&now, &before).or(now.state.worktree.filter(|_| answered));
+        self.carry_out(&entry, Vec::new(), work)
     }
 
     /// Undoes the last operation; several times, those before it.
@@ -424,6 +431,15 @@ fn nothing_open(verb: &str) -> Error {
 }
 
 impl Plan {
+    /// The file of the project that a new file of it goes to.
+    fn own(&self, path: &str) -> Option<&String> {
+        match self {
+            Plan::Refresh(taken) => taken.own.get(path),
+            Plan::Import(imported) => imported.features.iter().find_map(|f| f.own.get(path)),
+            Plan::Reorder { .. } | Plan::Drop { .. } | Plan::Bump(_) => None,
+        }
+    }
+
     /// Commits that it needs.
     fn keeps(&self) -> Result<Vec<Oid>> {
         let ids: Vec<&String> = match self {

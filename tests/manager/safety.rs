@@ -147,3 +147,18 @@ fn a_link_in_the_place_of_a_folder_is_kept_as_a_link() {
     assert!(away.join("run.sh").is_file());
     assert_in_step(&project);
 }
+
+#[test]
+fn a_folder_with_ignored_files_stops_keep_before_it_writes() {
+    let project = shown();
+    edit_local(&project, EXPORT, "export line 3\n", "mine\n");
+    fs::remove_file(project.local("build/kept.txt")).unwrap();
+    fs::create_dir(project.local("build/kept.txt")).unwrap();
+    fs::write(project.local("build/kept.txt/mine"), "ignored\n").unwrap();
+    let before = shows(&project.layout.mlx_local());
+    let error = mlx_fork::git::edits::keep(&project.layout).unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.what().contains("build/kept.txt"), "{error}");
+    assert_eq!(shows(&project.layout.mlx_local()), before);
+    assert_eq!(project.git(&["for-each-ref", "refs/mlx-fork/kept"]), "");
+}

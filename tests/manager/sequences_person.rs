@@ -161,13 +161,11 @@ impl<'a> Person<'a> {
                 let name = ["x.cpp", "y.txt", "z.o"][self.random.below(3)];
                 let path = format!("{folder}/{name}");
                 let full = self.project.local(&path);
-                if self.project.local(folder).is_dir() || !self.project.local(folder).exists() {
-                    fs::create_dir_all(self.project.local(folder)).unwrap();
-                    if !full.is_dir() {
-                        let _ = fs::remove_file(&full);
-                        fs::write(&full, format!("new {mark}\n")).unwrap();
-                    }
+                if fs::create_dir_all(self.project.local(folder)).is_err() || full.is_dir() {
+                    return "nothing".into();
                 }
+                let _ = fs::remove_file(&full);
+                fs::write(&full, format!("new {mark}\n")).unwrap();
                 format!("makes {path} ({mark})")
             }
         }
