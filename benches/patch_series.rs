@@ -227,7 +227,7 @@ fn others(layout: &Layout, copy: &Path, pin: &str) {
             times.part("stg push --all", || {
                 run(copy, "stg", &["push", "--all"].map(String::from))
             });
-            run(copy, "stg", &["delete", "--all"].map(String::from));
+            run(copy, "stg", &["delete", "f..l"].map(String::from));
         }
         fs::remove_file(series).unwrap();
     }

@@ -125,6 +125,10 @@ impl Layout {
     pub fn third_party(&self) -> PathBuf {
         self.target.join("third-party")
     }
+    /// Copies of upstream's history, one a URL.
+    pub fn histories(&self) -> PathBuf {
+        self.target.join("history")
+    }
     /// Scratch folders of mirrors being read.
     pub fn scratch(&self) -> PathBuf {
         self.target.join("scratch")

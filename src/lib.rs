@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod bump;
 pub mod composed;
 pub mod config;
 pub mod device;
@@ -32,5 +33,6 @@ pub mod simd;
 pub mod source;
 pub mod suites;
 pub mod ui;
+pub mod upstream;
 
 pub use error::{Error, Kind, Result};

@@ -328,7 +328,7 @@ pub fn export_layer(draft: &Draft<'_>, layer: usize, feature: &Feature) -> Resul
 }
 
 /// Files that went to another name between two commits, by the old name.
-fn renames(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String, String>> {
+pub(super) fn renames(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String, String>> {
     let doing = || format!("looking for files renamed between {from} and {to}");
     let tree = |id| repo.find_commit(id).and_then(|commit| commit.tree());
     let (from, to) = (tree(from).doing(doing)?, tree(to).doing(doing)?);

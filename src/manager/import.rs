@@ -43,6 +43,11 @@ impl Imported {
         self.features.iter().map(|f| f.name.as_str()).collect()
     }
 
+    /// True where nothing is changed yet.
+    pub fn is_empty(&self) -> bool {
+        self.features.iter().all(|f| f.from == f.to)
+    }
+
     /// All commits that it names.
     pub fn commits(&self) -> Vec<&String> {
         self.features
@@ -54,14 +59,14 @@ impl Imported {
 
 /// Puts new features into a plan.
 pub fn apply(manager: &Manager<'_>, work: &mut Work, imported: &Imported) -> Result<()> {
-    let mut at = match &imported.after {
+    let first = match &imported.after {
         Some(name) => {
             let names = work.steps.iter().map(|step| step.feature.name.as_str());
             crate::manager::plan::position(names, name)? + 1
         }
         None => work.steps.len(),
     };
-    for new in &imported.features {
+    for (at, new) in (first..).zip(&imported.features) {
         if work.steps.iter().any(|step| step.feature.name == new.name) {
             return Err(Error::usage(format!(
                 "there is a feature named \"{}\" already",
@@ -91,9 +96,9 @@ pub fn apply(manager: &Manager<'_>, work: &mut Work, imported: &Imported) -> Res
             patch: export::patch(&file, &head, &[])?,
             overlay,
             probes: Probes::default(),
+            budget: 0,
         };
         work.steps.insert(at, Step { feature, changes });
-        at += 1;
     }
     Ok(())
 }

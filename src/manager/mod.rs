@@ -5,20 +5,28 @@
 //! killed is finished by the next one. Git itself is `crate::git`'s.
 
 pub mod bump;
+pub mod check;
 mod conflict;
 pub mod edit;
+pub mod export;
+mod fragments;
 pub mod import;
+pub mod incoming;
 pub mod journal;
+mod placing;
 pub mod plan;
 pub mod project;
 pub mod refresh;
 pub mod session;
+pub mod status;
+mod waiting;
 
 use std::time::Duration;
 
 use crate::git::{Oid, Repository};
 
 use crate::error::{Doing, Error, Result};
+use crate::git::history::History;
 use crate::git::local::State;
 use crate::git::survey::{self, Survey, Target};
 use crate::git::worktree;
@@ -37,6 +45,8 @@ pub struct Manager<'a> {
     pub layout: &'a Layout,
     /// `mlx_local`.
     pub repo: Repository,
+    /// A clone with upstream's history, where one was named.
+    pub history: Option<History>,
     _lock: Lock,
 }
 
@@ -53,6 +63,7 @@ impl<'a> Manager<'a> {
         let manager = Manager {
             layout,
             repo: survey::open(layout)?,
+            history: None,
             _lock: lock,
         };
         if let Some(recovered) = journal::recover(layout, &manager.repo)? {
@@ -68,6 +79,20 @@ impl<'a> Manager<'a> {
                 "`MLX_REF={name} cargo xtask setup-mlx --until source` gets it"
             ))
         })
+    }
+
+    /// The error that tells of a plan that stopped.
+    pub fn conflict(&self, plan: &plan::Plan, stop: &plan::Stop) -> Result<Error> {
+        // Upstream moves places in a bump only.
+        let past = match (plan, &self.history) {
+            (plan::Plan::Bump(onto), Some(history)) => Some(conflict::Past {
+                history,
+                from: self.pin(&series::load(self.layout)?.base)?.to_string(),
+                to: onto.commit.clone(),
+            }),
+            _ => None,
+        };
+        conflict::error(plan, &stop.at, &stop.stuck, past.as_ref())
     }
 
     /// The open session, if there is one.
@@ -121,7 +146,30 @@ impl<'a> Manager<'a> {
     }
 }
 
+/// Finishes what a killed run left unfinished. The caller holds the checkout's lock.
+pub fn recover(layout: &Layout, ui: &dyn Ui) -> Result<bool> {
+    if !layout.mlx_local().join(".git").exists() {
+        return Ok(false);
+    }
+    let recovered = journal::recover(layout, &survey::open(layout)?)?;
+    if let Some(recovered) = &recovered {
+        ui.note(&recovered.to_string());
+    }
+    Ok(recovered.is_some())
+}
+
+/// Refuses where a session is open: what `mlx_local` shows is a person's to decide then.
+pub fn refuse_open_session(layout: &Layout) -> Result<()> {
+    if !layout.mlx_local().join(".git").exists() {
+        return Ok(());
+    }
+    match Session::read(&survey::open(layout)?)? {
+        Some(session) => Err(Error::conflict(session.describe()).hint(session.ways_out())),
+        None => Ok(()),
+    }
+}
+
 /// An object id from its hex digits.
-fn id(text: &str) -> Result<Oid> {
+pub fn id(text: &str) -> Result<Oid> {
     Oid::from_str(text).doing(|| format!("reading the id {text}"))
 }

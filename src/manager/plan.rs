@@ -38,6 +38,8 @@ pub enum Plan {
     Import(import::Imported),
     /// Makes the series for another pin.
     Bump(bump::Onto),
+    /// Writes the patch files as they are to be written.
+    Export,
 }
 
 impl fmt::Display for Plan {
@@ -49,8 +51,12 @@ impl fmt::Display for Plan {
             },
             Plan::Reorder { order } => write!(f, "patch reorder {}", order.join(" ")),
             Plan::Drop { features } => write!(f, "patch drop {}", features.join(" ")),
-            Plan::Import(imported) => write!(f, "patch import {}", imported.names().join(" ")),
+            Plan::Import(imported) => {
+                let verb = if imported.is_empty() { "new" } else { "import" };
+                write!(f, "patch {verb} {}", imported.names().join(" "))
+            }
             Plan::Bump(onto) => write!(f, "bump {}", onto.pin),
+            Plan::Export => f.write_str("patch export"),
         }
     }
 }
@@ -123,7 +129,7 @@ pub fn work_out(
         refuse_overlay(&work, &stuck)?;
         return stop(repo, series, &work, given, at, stuck).map(|s| Outcome::Stopped(Box::new(s)));
     }
-    let features = features(&work, &stack)?;
+    let features = features(&work, &stack, *plan == Plan::Export)?;
     let new = Series {
         base: work.base.1.clone(),
         features,
@@ -158,6 +164,7 @@ fn prepare(manager: &Manager<'_>, series: &Series, plan: &Plan) -> Result<Work> 
         Plan::Drop { features } => drop_features(&mut work, features)?,
         Plan::Import(imported) => import::apply(manager, &mut work, imported)?,
         Plan::Bump(onto) => bump::apply(manager, &mut work, onto)?,
+        Plan::Export => {}
     }
     Ok(work)
 }
@@ -250,13 +257,13 @@ fn refuse_overlay(work: &Work, stuck: &[Stuck]) -> Result<()> {
 }
 
 /// The features with their patches as they stand on the stack.
-fn features(work: &Work, stack: &Stack<'_>) -> Result<Vec<Feature>> {
+fn features(work: &Work, stack: &Stack<'_>, all: bool) -> Result<Vec<Feature>> {
     let mut features: Vec<Feature> = work.steps.iter().map(|s| s.feature.clone()).collect();
     number(&mut features);
     for (layer, feature) in features.iter_mut().enumerate() {
         let patch = stack.export(layer, feature)?;
         // A file that says the same in other words is left as a person wrote it.
-        if patch.files != feature.patch.files {
+        if all || patch.files != feature.patch.files {
             feature.patch = patch;
         }
         feature.selected = true;

@@ -80,9 +80,7 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
             return Err(Error::usage(format!(
                 "the patch of {feature} is open, and the changes are to go into {name}"
             ))
-            .hint(format!(
-                "leave --into out, or end the edit: cargo xtask patch --abort"
-            )));
+            .hint("leave --into out, or end the edit: cargo xtask patch --abort"));
         }
         (Some(name), _) => Some(name.clone()),
         (None, Some(Session::Edit { feature })) => Some(feature.clone()),

@@ -52,19 +52,22 @@ pub struct Stopped {
 
 #[derive(Serialize, Deserialize)]
 enum Text {
-    Edit {
-        feature: String,
-    },
-    Stopped {
-        plan: Plan,
-        key: String,
-        at: String,
-        given: BTreeMap<String, BTreeMap<String, Option<bool>>>,
-        skipped: Vec<String>,
-        answers: Vec<Resolution>,
-        origin: Place,
-        now: Place,
-    },
+    Edit { feature: String },
+    Stopped(Box<Waiting>),
+}
+
+/// A [`Stopped`] whose files are in the record: by feature and path, whether they are there,
+/// and executable.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    plan: Plan,
+    key: String,
+    at: String,
+    given: BTreeMap<String, BTreeMap<String, Option<bool>>>,
+    skipped: Vec<String>,
+    answers: Vec<Resolution>,
+    origin: Place,
+    now: Place,
 }
 
 impl Session {
@@ -85,21 +88,12 @@ impl Session {
         })?;
         Ok(match text {
             Text::Edit { feature } => Session::Edit { feature },
-            Text::Stopped {
-                plan,
-                key,
-                at,
-                given,
-                skipped,
-                answers,
-                origin,
-                now,
-            } => {
+            Text::Stopped(text) => {
                 let content = |feature: &str, path: &str| {
                     let found = files.get(&format!("{feature}/{path}"));
                     found.cloned().unwrap_or_default()
                 };
-                let given = given.into_iter().map(|(feature, paths)| {
+                let given = text.given.into_iter().map(|(feature, paths)| {
                     let paths = paths.into_iter().map(|(path, executable)| {
                         let file = executable.map(|executable| File {
                             content: content(&feature, &path),
@@ -110,14 +104,14 @@ impl Session {
                     (feature.clone(), paths.collect())
                 });
                 Session::Stopped(Box::new(Stopped {
-                    plan,
-                    key,
-                    at,
+                    plan: text.plan,
+                    key: text.key,
+                    at: text.at,
                     given: given.collect(),
-                    skipped,
-                    answers,
-                    origin,
-                    now,
+                    skipped: text.skipped,
+                    answers: text.answers,
+                    origin: text.origin,
+                    now: text.now,
                 }))
             }
         })
@@ -142,7 +136,7 @@ impl Session {
                     }
                     given.insert(feature.clone(), modes);
                 }
-                Text::Stopped {
+                Text::Stopped(Box::new(Waiting {
                     plan: stopped.plan.clone(),
                     key: stopped.key.clone(),
                     at: stopped.at.clone(),
@@ -151,7 +145,7 @@ impl Session {
                     answers: stopped.answers.clone(),
                     origin: stopped.origin.clone(),
                     now: stopped.now.clone(),
-                }
+                }))
             }
         };
         let text = serde_json::to_string(&text).map_err(|e| Error::bug(e.to_string()))?;
@@ -175,9 +169,14 @@ impl Session {
             Session::Edit { .. } => {
                 "`cargo xtask patch refresh` takes the edits in, `cargo xtask patch --abort` ends without"
             }
-            Session::Stopped(_) => {
-                "resolve them in mlx_local, then `cargo xtask patch --continue`; or --skip, or --abort"
-            }
+            Session::Stopped(stopped) => match stopped.plan {
+                Plan::Bump(_) => {
+                    "resolve them in mlx_local, then `cargo xtask bump --continue`; or --skip, or --abort"
+                }
+                _ => {
+                    "resolve them in mlx_local, then `cargo xtask patch --continue`; or --skip, or --abort"
+                }
+            },
         }
     }
 }

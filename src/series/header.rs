@@ -272,7 +272,7 @@ const MONTHS: &[&str] = &[
 ];
 
 /// An RFC 2822 date, `Thu, 1 Jan 2026 00:00:00 +0000`: seconds since 1970, and minutes east.
-fn parse_date(text: &str) -> Result<(i64, i32)> {
+pub fn parse_date(text: &str) -> Result<(i64, i32)> {
     date(text).ok_or_else(|| {
         Error::usage(format!(
             "`Date: {text}` isn't a date such as `Thu, 1 Jan 2026 00:00:00 +0000`"

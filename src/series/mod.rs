@@ -55,6 +55,8 @@ pub struct Feature {
     pub overlay: Vec<Overlay>,
     /// What a build with it must have.
     pub probes: Probes,
+    /// How many lines of upstream's files its patch may add and take away.
+    pub budget: usize,
 }
 
 /// One overlay file.
@@ -80,7 +82,7 @@ pub fn load(layout: &Layout) -> Result<Series> {
     let manifest = Manifest::parse(&text).doing(reading(&path))?;
     let mut features = Vec::new();
     for entry in &manifest.features {
-        let feature = load_feature(layout, entry);
+        let feature = load_feature(layout, entry, manifest.budget);
         features.push(feature.doing(|| format!("reading the feature {}", entry.name))?);
     }
     Ok(Series {
@@ -90,7 +92,7 @@ pub fn load(layout: &Layout) -> Result<Series> {
     })
 }
 
-fn load_feature(layout: &Layout, entry: &FeatureEntry) -> Result<Feature> {
+fn load_feature(layout: &Layout, entry: &FeatureEntry, budget: usize) -> Result<Feature> {
     let patch = Patch::read(&layout.patches(), &entry.patch)?;
     if patch.header.feature != entry.name {
         return Err(Error::usage(format!(
@@ -115,6 +117,10 @@ fn load_feature(layout: &Layout, entry: &FeatureEntry) -> Result<Feature> {
         patch,
         overlay,
         probes: entry.probes.clone(),
+        budget: entry
+            .exceeds
+            .as_ref()
+            .map_or(budget, |exceeds| exceeds.lines),
     })
 }
 

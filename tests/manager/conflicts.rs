@@ -3,6 +3,7 @@
 use std::fs;
 
 use mlx_fork::Kind;
+use mlx_fork::git::history::History;
 use mlx_fork::manager::bump::Onto;
 use mlx_fork::manager::plan::Plan;
 
@@ -36,6 +37,13 @@ fn bump(project: &Project) -> Plan {
     })
 }
 
+/// Goes on, without the checks of `bump`.
+fn go_on(project: &Project) -> Result<Finished> {
+    let manager = manager(project);
+    let ready = manager.work_on()?;
+    manager.finish(ready)
+}
+
 fn assert_on_next(project: &Project) {
     let series = project.series();
     assert_eq!(series.base, "next");
@@ -61,7 +69,7 @@ fn all_conflicts_are_told_and_resolved_one_feature_after_the_other() {
     }
     assert_eq!(files(&project), before);
     // What has markers isn't taken.
-    let error = manager(&project).resume().unwrap_err();
+    let error = go_on(&project).unwrap_err();
     assert!(
         error.what().contains("mlx_local/mlx/export.cpp:"),
         "{error}"
@@ -72,10 +80,10 @@ fn all_conflicts_are_told_and_resolved_one_feature_after_the_other() {
         "{resolved}"
     );
     resolve(&project, EXPORT, "hook two\nexport line thirty\n");
-    let error = manager(&project).resume().unwrap_err();
+    let error = go_on(&project).unwrap_err();
     assert!(error.what().contains("stopped at second"), "{error}");
     resolve(&project, BINDING, "binding line fifteen\nbind\n");
-    manager(&project).resume().unwrap();
+    go_on(&project).unwrap();
     assert_on_next(&project);
     let kept: Vec<String> = files(&project)
         .into_keys()
@@ -135,7 +143,7 @@ fn a_skipped_feature_is_left_out_and_what_requires_it_says_so() {
     let error = manager(&project).skip().unwrap_err();
     assert!(error.what().contains("second requires fused"), "{error}");
     resolve(&project, EXPORT, "hook two\nexport line thirty\n");
-    manager(&project).resume().unwrap_err();
+    go_on(&project).unwrap_err();
     let finished = manager(&project).skip().unwrap();
     assert_eq!(finished.skipped, ["second"]);
     assert_on_next(&project);
@@ -190,7 +198,7 @@ fn a_refresh_that_breaks_a_later_patch_stops_there_and_can_be_aborted_with_its_e
         BINDING,
         "binding line XV\nbind\nbinding line XVI\n",
     );
-    manager(&project).resume().unwrap();
+    go_on(&project).unwrap();
     assert_in_step(&project);
 }
 
@@ -199,7 +207,7 @@ fn an_overlay_file_edited_at_a_conflict_never_gets_into_a_patch() {
     let project = conflicting();
     run(&project, bump(&project)).unwrap_err();
     resolve(&project, EXPORT, "hook two\nexport line thirty\n");
-    manager(&project).resume().unwrap_err();
+    go_on(&project).unwrap_err();
     resolve(&project, BINDING, "binding line fifteen\nbind\n");
     // One of the feature that waits, one of a feature before it.
     for (path, source) in [
@@ -208,12 +216,12 @@ fn an_overlay_file_edited_at_a_conflict_never_gets_into_a_patch() {
     ] {
         let was = fs::read(project.local(path)).unwrap();
         fs::write(project.local(path), "mine\n").unwrap();
-        let error = manager(&project).resume().unwrap_err();
+        let error = go_on(&project).unwrap_err();
         assert_eq!(error.kind(), Kind::Conflict);
         assert!(error.what().contains(source), "{error}");
         fs::write(project.local(path), was).unwrap();
     }
-    manager(&project).resume().unwrap();
+    go_on(&project).unwrap();
     assert_on_next(&project);
 }
 
@@ -222,7 +230,7 @@ fn what_was_resolved_at_earlier_stops_outlives_an_abort() {
     let project = conflicting();
     run(&project, bump(&project)).unwrap_err();
     resolve(&project, EXPORT, "an answer of mine\n");
-    manager(&project).resume().unwrap_err();
+    go_on(&project).unwrap_err();
     let finished = manager(&project).abort().unwrap();
     let kept = finished.kept.unwrap();
     let shown = project.git(&["show", &format!("{kept}:{EXPORT}")]);
@@ -250,4 +258,47 @@ fn an_edit_of_an_overlay_file_in_a_refresh_that_stops_is_no_change_of_its_own() 
     manager(&project).resume().unwrap();
     assert_eq!(files(&project)["mlx_primitives/a.cpp"], b"int a = 2;\n");
     assert_in_step(&project);
+}
+
+#[test]
+fn the_commits_of_upstream_that_moved_a_place_are_named_where_history_is_at_hand() {
+    let project = shown();
+    let repo = project.repo();
+    let commit = |parent: git2::Oid, from: &str, to: &str, subject: &str| {
+        let mut files = synthetic::upstream();
+        for (path, content, _) in &mut files {
+            if *path == EXPORT {
+                *content = content.replace("export line 3\n", "export line three\n");
+                *content = content.replace(from, to);
+            }
+        }
+        let tree = repo.find_tree(synthetic::tree(&repo, &files)).unwrap();
+        let parent = repo.find_commit(parent).unwrap();
+        let who =
+            git2::Signature::new("Up", "up@stream", &git2::Time::new(1_770_000_000, 0)).unwrap();
+        repo.commit(None, &who, &who, subject, &tree, &[&parent])
+            .unwrap()
+    };
+    let first = commit(project.base, "", "", "Spell three (#7)\n");
+    let second = commit(
+        first,
+        "export line 30\n",
+        "export line thirty\n",
+        "Spell thirty (#8)\n",
+    );
+    repo.reference("refs/mlx-fork/pins/next", second, true, "")
+        .unwrap();
+    let mut manager = manager(&project);
+    manager.history = Some(History::open(&project.layout.mlx_local()).unwrap());
+    let local = manager.clean().unwrap();
+    let error = manager
+        .run(bump(&project), Decided::default(), local, local)
+        .map(|_| ())
+        .unwrap_err();
+    let named = format!(
+        "upstream {} 2026-02-02 Spell thirty (#8)",
+        &second.to_string()[..10]
+    );
+    assert!(error.what().contains(&named), "{error}");
+    assert!(!error.what().contains("#7"), "{error}");
 }

@@ -15,7 +15,7 @@ use mlx_fork::manager::refresh::{self, Request};
 
 use super::kills_trace::{self, Ended};
 use super::sequences::{marks_on_disk, marks_under_references};
-use super::sequences_operation::{bump, open, run, session};
+use super::sequences_operation::{bump, open, resume, run, session};
 use super::sequences_world::{Tree, copy_of, local, project_files, world};
 use super::synthetic::{BINDING, EXPORT, Project};
 
@@ -93,17 +93,17 @@ const SCENES: &[Scene] = &[
     Scene {
         name: "resume_to_the_next_stop",
         prepare: stopped_and_resolved,
-        operate: |project| conflicting(open(project)?.resume().map(drop)),
+        operate: |project| conflicting(resume(project)),
     },
     Scene {
         name: "resume",
         prepare: |project| {
             stopped_and_resolved(project);
-            open(project).unwrap().resume().unwrap_err();
+            resume(project).unwrap_err();
             resolve(project, EXPORT);
             fs::write(project.local("mlx/old.txt"), "@m8@\n").unwrap();
         },
-        operate: |project| open(project)?.resume().map(drop),
+        operate: |project| resume(project),
     },
     Scene {
         name: "skip",

@@ -1,10 +1,12 @@
 //! The patch manager on a small upstream: every operation, its conflicts, and its way back.
 
 mod conflicts;
+mod imports;
 #[cfg(target_os = "linux")]
 mod kills;
 #[cfg(target_os = "linux")]
 mod kills_trace;
+mod real;
 mod safety;
 mod sequences;
 mod sequences_operation;
@@ -42,6 +44,10 @@ fn manager(project: &Project) -> Manager<'_> {
 
 /// All files of the project but those of git and of builds.
 fn files(project: &Project) -> BTreeMap<String, Vec<u8>> {
+    files_below(project.layout.root())
+}
+
+fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for item in fs::read_dir(folder).unwrap() {
             let path = item.unwrap().path();
@@ -62,7 +68,7 @@ fn files(project: &Project) -> BTreeMap<String, Vec<u8>> {
         }
     }
     let mut found = BTreeMap::new();
-    walk(project.layout.root(), project.layout.root(), &mut found);
+    walk(root, root, &mut found);
     found
 }
 
@@ -246,6 +252,31 @@ fn an_undone_refresh_brings_the_edit_back_and_redo_takes_it_in_again() {
     assert_eq!(project.git(&["status", "--porcelain"]), " M mlx/export.cpp");
     manager(&project).redo().unwrap();
     assert_eq!(files(&project), after);
+    assert_in_step(&project);
+}
+
+#[test]
+fn a_persons_file_where_the_fork_gets_one_stops_the_operation() {
+    let project = shown();
+    let features = vec!["second".to_string()];
+    run(&project, Plan::Drop { features }).unwrap();
+    let after = files(&project);
+    fs::write(project.local("mlx/fused/b.cpp"), "mine\n").unwrap();
+    let error = manager(&project).undo().unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.what().contains("mlx/fused/b.cpp"), "{error}");
+    assert_eq!(files(&project), after);
+    assert_eq!(
+        fs::read_to_string(project.local("mlx/fused/b.cpp")).unwrap(),
+        "mine\n"
+    );
+    // A folder in the place of a file is no other.
+    fs::remove_file(project.local("mlx/fused/b.cpp")).unwrap();
+    fs::create_dir(project.local("mlx/fused/b.cpp")).unwrap();
+    fs::write(project.local("mlx/fused/b.cpp/mine"), "mine\n").unwrap();
+    assert_eq!(manager(&project).undo().unwrap_err().kind(), Kind::Conflict);
+    fs::remove_dir_all(project.local("mlx/fused/b.cpp")).unwrap();
+    manager(&project).undo().unwrap();
     assert_in_step(&project);
 }
 

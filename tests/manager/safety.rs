@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::symlink;
 
+use mlx_fork::git::local::{self, State};
+
 use super::*;
 
 /// What stands in the file at a path of a reference.
@@ -92,33 +94,50 @@ fn files_of_the_project_that_are_not_the_series_are_never_written_over() {
 }
 
 #[test]
-fn what_stands_in_the_way_of_a_new_file_stays_and_is_named() {
-    for in_the_way in ["a file", "a link"] {
+fn what_stands_in_the_way_of_a_new_file_stops_an_operation_and_outlives_a_recovery() {
+    for in_the_way in ["a file", "a folder", "a link"] {
         let project = shown();
+        let before = at_fork(&project);
         edit_local(&project, EXPORT, "export line 20\n", "line twenty\n");
         fs::create_dir(project.local("more")).unwrap();
         fs::write(project.local("more/new.cpp"), "int n;\n").unwrap();
         let mut request = into("second");
-        request
-            .own
-            .insert("more/new.cpp".into(), "mlx_primitives/new.cpp".into());
+        let source = "mlx_primitives/new.cpp";
+        request.own.insert("more/new.cpp".into(), source.into());
         take(&project, &request).unwrap().unwrap();
-        let after = files(&project);
+        let after = at_fork(&project);
         manager(&project).undo().unwrap();
         fs::remove_dir_all(project.local("more")).unwrap();
         project.git(&["checkout", "--quiet", "--", "."]);
+        let place = match in_the_way {
+            "a folder" => "more/new.cpp/mine",
+            _ => "more",
+        };
+        fs::create_dir_all(project.local(place).parent().unwrap()).unwrap();
         match in_the_way {
-            "a link" => symlink("/somewhere", project.local("more")).unwrap(),
-            _ => fs::write(project.local("more"), "mine\n").unwrap(),
+            "a link" => symlink("/somewhere", project.local(place)).unwrap(),
+            _ => fs::write(project.local(place), "mine\n").unwrap(),
         }
-        let finished = manager(&project).redo().unwrap();
-        assert_eq!(finished.left, [Path::new("more/new.cpp")], "{in_the_way}");
-        assert_eq!(files(&project), after, "{in_the_way}");
-        let there = project.local("more").symlink_metadata();
-        assert!(!there.unwrap().is_dir(), "{in_the_way}");
-        assert_eq!(project.git(&["for-each-ref", "refs/mlx-fork/pending"]), "");
+        let now = files(&project);
+        let error = manager(&project).redo().unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict, "{in_the_way}");
+        assert_eq!(files(&project), now, "{in_the_way}");
+        // A recovery can't refuse: it does the rest.
+        let left = local::arrive(&project.layout, before, after).unwrap();
+        assert_eq!(left, [Path::new("more/new.cpp")], "{in_the_way}");
+        let there = project.local(place).symlink_metadata().unwrap();
+        assert!(!there.is_dir(), "{in_the_way}");
         let text = fs::read_to_string(project.local(EXPORT)).unwrap();
         assert!(text.contains("line twenty"), "{in_the_way}");
+    }
+}
+
+/// Where `mlx_local` is, without edits.
+fn at_fork(project: &Project) -> State {
+    let shown = project.repo().refname_to_id("refs/mlx-fork/fork");
+    State {
+        shown: shown.unwrap(),
+        worktree: None,
     }
 }
 

@@ -37,10 +37,11 @@ pub enum Kind {
     Redo,
     Keep,
     Show,
+    Export,
 }
 
 /// All of them.
-pub const KINDS: [Kind; 13] = [
+pub const KINDS: [Kind; 14] = [
     Kind::Refresh,
     Kind::Edit,
     Kind::Reorder,
@@ -54,21 +55,25 @@ pub const KINDS: [Kind; 13] = [
     Kind::Redo,
     Kind::Keep,
     Kind::Show,
+    Kind::Export,
 ];
 
 impl Kind {
     /// True where edits in `mlx_local` stop it.
     pub fn needs_a_clean_checkout(self) -> bool {
-        matches!(self, Kind::Reorder | Kind::Drop | Kind::Import | Kind::Bump)
+        matches!(
+            self,
+            Kind::Reorder | Kind::Drop | Kind::Import | Kind::Bump | Kind::Export
+        )
     }
 
     /// True where it works the series out anew, so that the fork of the project's files is
     /// what `mlx_local` shows then.
     pub fn is_planned(self) -> bool {
-        use Kind::{Bump, Drop, Import, Refresh, Reorder, Resume, Skip};
+        use Kind::{Bump, Drop, Export, Import, Refresh, Reorder, Resume, Skip};
         matches!(
             self,
-            Refresh | Reorder | Drop | Import | Bump | Resume | Skip
+            Refresh | Reorder | Drop | Import | Bump | Export | Resume | Skip
         )
     }
 }
@@ -98,6 +103,13 @@ pub fn run(project: &Project, plan: Plan) -> Result<()> {
     manager
         .run(plan, Decided::default(), before, before)
         .map(drop)
+}
+
+/// Goes on with what stopped, a bump too.
+pub fn resume(project: &Project) -> Result<()> {
+    let manager = open(project)?;
+    let ready = manager.work_on()?;
+    manager.finish(ready).map(drop)
 }
 
 /// What is open.
@@ -132,7 +144,8 @@ pub fn next<'a>(person: &mut Person<'a>) -> Operation<'a> {
             56..73 => Kind::Bump,
             73..82 => Kind::Undo,
             82..88 => Kind::Redo,
-            88..93 => Kind::Keep,
+            88..91 => Kind::Keep,
+            91..93 => Kind::Export,
             93..96 => Kind::Show,
             _ => KINDS[random.below(KINDS.len())],
         },
@@ -178,14 +191,12 @@ pub fn of_kind<'a>(person: &mut Person<'a>, kind: Kind) -> Operation<'a> {
             planned(Plan::Drop { features })
         }
         Kind::Import => planned(Plan::Import(import(person, &names))),
+        Kind::Export => planned(Plan::Export),
         Kind::Bump => {
             let pin = PINS[person.random.below(PINS.len())];
             planned(bump(project, pin))
         }
-        Kind::Resume => said(
-            "continue".into(),
-            Box::new(move || open(project)?.resume().map(drop)),
-        ),
+        Kind::Resume => said("continue".into(), Box::new(move || resume(project))),
         Kind::Skip => said(
             "skip".into(),
             Box::new(move || open(project)?.skip().map(drop)),

@@ -1,0 +1,3 @@
+//! Our features and upstream: what upstream's commits do to them.
+
+pub mod drift;
