@@ -19,6 +19,7 @@ pub enum Ended {
 
 /// Runs the command and kills it before its write number `kill` (from 0) below `root`;
 /// `None` lets it run to its end.
+#[expect(clippy::zombie_processes, reason = "it is waited for by its id")]
 pub fn run(command: &mut Command, root: &Path, kill: Option<usize>) -> Ended {
     // SAFETY: between fork and exec, one system call that takes no memory.
     unsafe {

@@ -130,8 +130,11 @@ fn next() -> Tree {
     tree
 }
 
+/// A feature's name, and what its patch does.
+type Hook = (&'static str, fn(&mut Tree));
+
 /// The hooks of each feature, one after the other.
-fn hooks() -> [(&'static str, fn(&mut Tree)); 4] {
+fn hooks() -> [Hook; 4] {
     [
         ("fused", |tree| {
             replace(
