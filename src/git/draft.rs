@@ -37,6 +37,8 @@ pub struct Draft<'r> {
     repo: &'r Repository,
     base: Tree<'r>,
     layers: Vec<Layer>,
+    /// The layers that change a path, oldest first.
+    places: BTreeMap<String, Vec<usize>>,
 }
 
 impl<'r> Draft<'r> {
@@ -50,6 +52,7 @@ impl<'r> Draft<'r> {
             repo,
             base,
             layers: Vec::new(),
+            places: BTreeMap::new(),
         })
     }
 
@@ -65,10 +68,14 @@ impl<'r> Draft<'r> {
 
     /// Makes the newest layer a part of the one below it.
     pub fn join(&mut self) {
-        if let Some(newest) = self.layers.pop() {
-            match self.layers.last_mut() {
-                Some(below) => below.extend(newest),
-                None => self.layers.push(newest),
+        if self.layers.len() > 1
+            && let Some(newest) = self.layers.pop()
+        {
+            for (path, file) in newest {
+                if let Some(layers) = self.places.get_mut(&path) {
+                    layers.pop();
+                }
+                self.set(&path, file);
             }
         }
     }
@@ -92,9 +99,11 @@ impl<'r> Draft<'r> {
             return Ok(changed.clone().map_or(Found::Nothing, Found::File));
         }
         let folder = format!("{path}/");
-        if self.layers[..depth]
-            .iter()
-            .any(|layer| layer.keys().any(|key| key.starts_with(&folder)))
+        if self
+            .places
+            .range(folder.clone()..)
+            .take_while(|(path, _)| path.starts_with(&folder))
+            .any(|(_, layers)| layers.first().is_some_and(|first| *first < depth))
         {
             return Ok(Found::Refused("is a folder".into()));
         }
@@ -102,10 +111,9 @@ impl<'r> Draft<'r> {
     }
 
     fn changed(&self, depth: usize, path: &str) -> Option<&Option<File>> {
-        self.layers[..depth]
-            .iter()
-            .rev()
-            .find_map(|layer| layer.get(path))
+        let layers = self.places.get(path)?;
+        let newest = layers.iter().rev().find(|layer| **layer < depth)?;
+        self.layers[*newest].get(path)
     }
 
     fn find_in_base(&self, path: &str) -> Result<Found> {
@@ -151,7 +159,7 @@ impl<'r> Draft<'r> {
     /// case: on most Macs both are one.
     pub fn case_twin(&self, path: &str) -> Result<Option<String>> {
         let twin = |a: &str, b: &str| a != b && a.eq_ignore_ascii_case(b);
-        for key in self.layers.iter().flat_map(BTreeMap::keys) {
+        for key in self.places.keys() {
             for ((at, a), (bt, b)) in folders(path).zip(folders(key)) {
                 if twin(a, b) && path[..at].eq_ignore_ascii_case(&key[..bt]) {
                     return Ok(Some(key[..bt].to_string()));
@@ -185,8 +193,13 @@ impl<'r> Draft<'r> {
 
     /// Puts a file there, or deletes it, in the newest layer.
     pub fn set(&mut self, path: &str, file: Option<File>) {
-        if let Some(layer) = self.layers.last_mut() {
-            layer.insert(path.to_string(), file);
+        let Some(newest) = self.layers.len().checked_sub(1) else {
+            return;
+        };
+        self.layers[newest].insert(path.to_string(), file);
+        let layers = self.places.entry(path.to_string()).or_default();
+        if layers.last() != Some(&newest) {
+            layers.push(newest);
         }
     }
 

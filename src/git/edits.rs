@@ -13,6 +13,7 @@ use git2::{Commit, DiffFormat, DiffOptions, Index, Oid, Repository, Signature};
 
 use crate::error::{Doing, Error, Result, reading};
 use crate::git::checkout::{self, staging_in};
+use crate::git::local;
 use crate::git::refs::{self, IndexLock};
 use crate::git::survey::{self, Obstacle, Survey, Target};
 use crate::git::worktree::{self, Entry, Listing, Memory, Plan, index_entry, to_path};
@@ -71,18 +72,12 @@ fn put_aside(layout: &Layout) -> Result<Option<Kept>> {
         return Ok(None);
     }
     let staging = staging_in(&repo)?;
-    refuse_unkeepable(&seen.obstacles)?;
+    seen.refuse_unfinished()?;
     let _lock = IndexLock::take(&repo, &staging)?;
     let seen = Survey::take(layout, &repo, None)?;
-    refuse_unkeepable(&seen.obstacles)?;
+    seen.refuse_unfinished()?;
     let shown = shown(&seen)?;
 
-    let tree = snapshot(layout, &repo, &seen)?;
-    let commit = commit_of(&repo, &seen, shown, tree)?;
-    let reference = free_name(&repo)?;
-    refs::set(&repo, &reference, commit)?;
-
-    // From here on nothing is lost by overwriting it.
     let mut plan = Plan::default();
     let mut files = Vec::new();
     let untracked = seen.untracked.iter().map(PathBuf::as_path);
@@ -95,6 +90,19 @@ fn put_aside(layout: &Layout) -> Result<Option<Kept>> {
         files: &seen.baseline,
     };
     add_interrupted(&mut plan, &seen);
+    let blocked = local::take_out_blocked(&layout.mlx_local(), &mut plan);
+    if let Some(path) = blocked.first() {
+        return Err(Error::conflict(format!(
+            "{} has something in its place that isn't kept, such as files that git ignores; nothing was written",
+            path.display()
+        ))
+        .hint("move it out of mlx_local first"));
+    }
+    let tree = snapshot(layout, &repo, &seen)?;
+    let commit = commit_of(&repo, &seen, shown, tree)?;
+    let reference = free_name(&repo)?;
+    refs::set(&repo, &reference, commit)?;
+    // From here on nothing is lost by overwriting it.
     checkout::settle(layout, &repo, &staging, &seen, &plan, target)?;
     let parents = repo.find_commit(commit).map_or(1, |c| c.parent_count());
     let mainline = if parents > 1 { " --mainline 1" } else { "" };
@@ -246,15 +254,6 @@ fn shown(seen: &Survey) -> Result<Oid> {
     seen.shown.ok_or_else(|| {
         Error::usage("mlx_local shows no fork yet").hint("`cargo xtask setup-mlx` makes it")
     })
-}
-
-fn refuse_unkeepable(obstacles: &[Obstacle]) -> Result<()> {
-    match obstacles.iter().find(|o| !o.can_be_kept) {
-        Some(obstacle) => {
-            Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Adds to the plan what makes one file that of the fork.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use git2::{Index, Oid, Repository, Signature};
@@ -15,7 +15,7 @@ use crate::git::checkout::staging_in;
 use crate::git::draft::File;
 use crate::git::refs::{self, IndexLock};
 use crate::git::survey;
-use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Plan, Scan, index_entry, to_path};
+use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Plan, index_entry, to_path};
 use crate::layout::Layout;
 
 /// What `mlx_local` shows, and what is on disk where that differs.
@@ -87,7 +87,7 @@ pub fn arrive(layout: &Layout, from: State, to: State) -> Result<Vec<PathBuf>> {
             left.push(to_path(path));
         }
     }
-    left.extend(set_apart(&mut plan, &scan, &root)?);
+    left.extend(take_out_blocked(&root, &mut plan));
     let written = plan.carry_out(&repo, &root, &staging)?;
     let mut entries = Vec::new();
     for (path, entry) in &shown {
@@ -104,34 +104,54 @@ pub fn arrive(layout: &Layout, from: State, to: State) -> Result<Vec<PathBuf>> {
     Ok(left)
 }
 
-/// Takes out of a plan what has something of a person's in its way: a file where a folder has
-/// to be, or a folder with files of theirs where a file has to be.
-fn set_apart(plan: &mut Plan, scan: &Scan, root: &Path) -> Result<Vec<PathBuf>> {
-    let removed: BTreeSet<&[u8]> = plan
+/// Takes files out of the plan that can't be written, because something of a person's stands
+/// where they or their folders belong; gives them.
+pub fn take_out_blocked(root: &Path, plan: &mut Plan) -> Vec<PathBuf> {
+    let goes: BTreeSet<&[u8]> = plan
         .remove
         .iter()
         .map(|(path, _)| path.as_slice())
         .collect();
-    let mut apart = BTreeSet::new();
-    for (path, ..) in &plan.write {
-        let above = |folder: &[u8]| {
-            scan.get(folder).is_some_and(|meta| !meta.is_dir()) && !removed.contains(folder)
+    let mut blocked = Vec::new();
+    plan.write.retain(|(path, ..)| {
+        let in_the_way = survey::parents(path).any(|folder| {
+            let there = root.join(to_path(folder)).symlink_metadata();
+            !goes.contains(folder) && there.is_ok_and(|meta| !meta.is_dir())
+        });
+        let free = !in_the_way && (!is_folder(root, path) || clears(root, path, &goes, true));
+        if !free {
+            blocked.push(to_path(path));
+        }
+        free
+    });
+    blocked
+}
+
+fn is_folder(root: &Path, path: &[u8]) -> bool {
+    let meta = root.join(to_path(path)).symlink_metadata();
+    meta.is_ok_and(|meta| meta.is_dir())
+}
+
+/// True where nothing is left of a folder once what `goes` is gone: folders go with their last
+/// file, and an empty one only where the file itself is to stand.
+fn clears(root: &Path, folder: &[u8], goes: &BTreeSet<&[u8]>, may_be_empty: bool) -> bool {
+    let Ok(items) = fs::read_dir(root.join(to_path(folder))) else {
+        return false;
+    };
+    let mut empty = true;
+    for item in items {
+        let Ok(item) = item else { return false };
+        empty = false;
+        let path = [folder, b"/", item.file_name().as_bytes()].concat();
+        let goes_too = match is_folder(root, &path) {
+            true => clears(root, &path, goes, false),
+            false => goes.contains(path.as_slice()),
         };
-        let full = root.join(to_path(path));
-        let folder = full.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-        let theirs = folder && {
-            let below = worktree::scan(&full, &|_| Enter::Read)?;
-            below.keys().any(|file| {
-                let file = [path.as_slice(), b"/", file].concat();
-                !removed.contains(file.as_slice())
-            })
-        };
-        if theirs || survey::parents(path).any(above) {
-            apart.insert(path.clone());
+        if !goes_too {
+            return false;
         }
     }
-    plan.write.retain(|(path, ..)| !apart.contains(path));
-    Ok(apart.iter().map(|path| to_path(path)).collect())
+    may_be_empty || !empty
 }
 
 fn settle(repo: &Repository, shown: Oid) -> Result<()> {
@@ -158,11 +178,19 @@ pub fn snapshot(layout: &Layout, base: Oid, extra: &BTreeSet<Vec<u8>>) -> Result
     let memory = Memory::read(&repo.path().join("index")).unwrap_or_default();
     let paths: BTreeSet<Vec<u8>> = files.keys().chain(extra).cloned().collect();
     let mut changed = false;
+    let mut folders = BTreeMap::new();
     for path in paths {
         let full = root.join(to_path(&path));
+        // What a link on the way leads to isn't in mlx_local.
+        let reached = survey::parents(&path).all(|folder| match folders.get(folder) {
+            Some(known) => *known,
+            None => *folders
+                .entry(folder.to_vec())
+                .or_insert_with(|| is_folder(&root, folder)),
+        });
         let now = match full.symlink_metadata() {
-            Ok(meta) => Some(memory.look(&root, &path, &meta)?.0),
-            Err(_) => None,
+            Ok(meta) if reached => Some(memory.look(&root, &path, &meta)?.0),
+            _ => None,
         };
         if now == files.get(&path).copied() {
             continue;

@@ -29,6 +29,21 @@ const MARKER: usize = 97;
 
 /// Merges what `base` became in `ours` and in `theirs`.
 pub fn three_way(path: &str, base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Vec<Part>> {
+    // git2 reads an empty result, and none, through a null pointer. Where both sides changed
+    // something, a line stays or it is a conflict; and libgit2 gives none for binary files.
+    for (one, other) in [(base, theirs), (theirs, ours), (base, ours)] {
+        if one == other {
+            let result = if base == ours { theirs } else { ours };
+            return Ok(vec![Part::Clear(result.to_vec())]);
+        }
+    }
+    if [base, ours, theirs].iter().any(|side| side.contains(&0)) {
+        return Ok(vec![Part::Conflict(Conflict {
+            ours: ours.into(),
+            base: base.into(),
+            theirs: theirs.into(),
+        })]);
+    }
     let mut inputs = [(); 3].map(|()| MergeFileInput::new());
     for (input, content) in inputs.iter_mut().zip([base, ours, theirs]) {
         input.content(content);
@@ -219,6 +234,35 @@ mod tests {
         let merged = three_way("f", title.as_bytes(), ours.as_bytes(), theirs.as_bytes()).unwrap();
         assert_eq!(merged.len(), 2);
         assert_eq!(marker(title.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_file_that_one_side_emptied_merges_to_an_empty_one() {
+        for (ours, theirs) in [(&b""[..], BASE), (BASE, b""), (b"", b"")] {
+            let merged = three_way("f", BASE, ours, theirs).unwrap();
+            assert_eq!(clear(&merged).unwrap(), b"");
+        }
+        let added = three_way("f", b"", b"", b"new\n").unwrap();
+        assert_eq!(clear(&added).unwrap(), b"new\n");
+        for half in ["1\n2\n3\n4\n", "5\n6\n7\n8\n9\n"] {
+            let merged = three_way("f", BASE, b"", &edit(half, "")).unwrap();
+            assert_eq!(clear(&merged), None);
+        }
+        let apart = three_way(
+            "f",
+            BASE,
+            &edit("1\n2\n3\n4\n", ""),
+            &edit("5\n6\n7\n8\n9\n", ""),
+        );
+        assert_eq!(clear(&apart.unwrap()), None);
+    }
+
+    #[test]
+    fn a_binary_file_that_both_sides_changed_is_one_conflict() {
+        let merged = three_way("f", b"\0one\ntwo\n", b"\0ONE\ntwo\n", b"\0one\nTWO\n").unwrap();
+        assert!(matches!(&merged[..], [Part::Conflict(c)] if c.ours == b"\0ONE\ntwo\n"));
+        let merged = three_way("f", b"\0one\n", b"\0one\n", b"text\n").unwrap();
+        assert_eq!(clear(&merged).unwrap(), b"text\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that uses libgit2 or the `git` program. Knows nothing of MLX.
 
 pub mod apply;
+pub mod aside;
 pub mod carry;
 pub mod changes;
 pub mod checkout;

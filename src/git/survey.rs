@@ -9,7 +9,7 @@ use git2::{Oid, Repository, RepositoryState};
 
 use crate::error::{Doing, Error, Result};
 use crate::git::refs::{self, IndexLock};
-use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Scan, to_path};
+use crate::git::worktree::{self, Enter, Entry, InOrder, Listing, Memory, Scan, to_path};
 use crate::layout::Layout;
 
 /// A file in `mlx_local` that differs from the fork.
@@ -132,25 +132,19 @@ impl Survey {
         let nothing = Memory::default();
         let memory = index.as_ref().unwrap_or(&nothing);
 
-        let mut known: BTreeSet<&[u8]> = versions
+        let targets = target.iter().flat_map(|t| t.files.keys());
+        let mut known: Vec<&[u8]> = versions
             .iter()
             .flat_map(BTreeMap::keys)
+            .chain(targets)
+            .chain(memory.entries.keys())
+            .chain(&memory.unmerged)
             .map(Vec::as_slice)
             .collect();
-        known.extend(
-            target
-                .iter()
-                .flat_map(|t| t.files.keys())
-                .map(Vec::as_slice),
-        );
-        known.extend(
-            memory
-                .entries
-                .keys()
-                .chain(&memory.unmerged)
-                .map(Vec::as_slice),
-        );
-        let folders: BTreeSet<&[u8]> = known.iter().flat_map(|path| parents(path)).collect();
+        // Runs that are sorted already: a merge.
+        known.sort();
+        known.dedup();
+        let folders = folders(&known);
         let ignored = |path: &[u8]| repo.status_should_ignore(&to_path(path)).unwrap_or(false);
         let scan = worktree::scan(&root, &|path| {
             if path == b".git" || (!folders.contains(path) && ignored(&with_slash(path))) {
@@ -167,26 +161,31 @@ impl Survey {
 
         // Where nothing was ever shown and nothing staged, a missing file is no deletion.
         let fresh = shown.is_none() && index.is_none();
-        let mut seen = BTreeMap::new();
+        let mut seen = Vec::new();
         let mut edits = Vec::new();
         let mut stale = index.is_none();
+        let mut on_disk = InOrder::of(&scan);
+        let mut staged = InOrder::of(&memory.entries);
+        let mut states: Vec<InOrder<'_, Entry>> = versions.iter().map(InOrder::of).collect();
+        states.extend(target.map(|t| InOrder::of(t.files)));
+        let mut allowed: Vec<Option<Entry>> = Vec::new();
         for path in &known {
-            let now = match scan.get(*path) {
+            let staged = staged.at(path);
+            let now = match on_disk.at(path) {
                 Some(meta) => {
-                    let (entry, read) = memory.look(&root, path, meta)?;
+                    let (entry, read) = memory.look_beside(staged, &root, path, meta)?;
                     stale |= read;
-                    seen.insert(path.to_vec(), entry);
+                    seen.push((path.to_vec(), entry));
                     Some(entry)
                 }
                 None => None,
             };
-            let mut allowed: Vec<Option<Entry>> =
-                versions.iter().map(|v| v.get(*path).copied()).collect();
-            allowed.extend(target.map(|t| t.files.get(*path).copied()));
+            allowed.clear();
+            allowed.extend(states.iter_mut().map(|state| state.at(path).copied()));
             if fresh || allowed.is_empty() {
                 allowed.push(None);
             }
-            let staged = memory.entries.get(*path).map(|e| Entry {
+            let staged = staged.map(|e| Entry {
                 mode: e.mode,
                 id: e.id,
             });
@@ -216,15 +215,16 @@ impl Survey {
                 change,
             });
         }
-        let untracked = scan
-            .keys()
-            .filter(|path| !known.contains(path.as_slice()) && !ignored(path));
+        let mut rest = known.iter().peekable();
+        let mut unknown: Vec<&[u8]> = scan.keys().map(Vec::as_slice).collect();
+        unknown.retain(|path| {
+            while rest.next_if(|known| **known < *path).is_some() {}
+            rest.peek() != Some(&path)
+        });
+        let untracked = unknown.iter().filter(|path| !ignored(path));
         let mut untracked: Vec<PathBuf> = untracked.map(|path| to_path(path)).collect();
         // Where a folder of the fork was: in the way of everything below.
-        let in_the_way = scan
-            .keys()
-            .filter(|path| folders.contains(path.as_slice()) && !known.contains(path.as_slice()));
-        for path in in_the_way {
+        for path in unknown.iter().filter(|path| folders.contains(*path)) {
             let path = to_path(path);
             untracked.retain(|u| *u != path);
             if !edits.is_empty() {
@@ -246,7 +246,7 @@ impl Survey {
             untracked,
             obstacles: Vec::new(),
             scan,
-            seen,
+            seen: seen.into_iter().collect(),
             index,
             stale,
         };
@@ -394,6 +394,16 @@ impl Survey {
         Ok(found)
     }
 
+    /// Refuses what nothing can put aside: git in the middle of something.
+    pub fn refuse_unfinished(&self) -> Result<()> {
+        match self.obstacles.iter().find(|o| !o.can_be_kept) {
+            Some(obstacle) => {
+                Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The files of [`Self::edits`].
     pub fn paths_of_edits(&self) -> BTreeSet<Vec<u8>> {
         use std::os::unix::ffi::OsStrExt;
@@ -453,6 +463,20 @@ fn difference(old: Option<Entry>, now: Option<Entry>) -> Change {
         (Some(old), Some(now)) if old.id == now.id => Change::Mode,
         _ => Change::Modified,
     }
+}
+
+/// The folders of all these paths, which are in order.
+fn folders<'p>(paths: &[&'p [u8]]) -> BTreeSet<&'p [u8]> {
+    let mut folders = BTreeSet::new();
+    let mut last: &[u8] = b"";
+    for path in paths {
+        let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        if path[..end] != *last {
+            last = &path[..end];
+            folders.extend(parents(path));
+        }
+    }
+    folders
 }
 
 /// The folders above a path, innermost last.

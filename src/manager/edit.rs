@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::git::Oid;
 use crate::git::local::{self, State};
 use crate::git::stack::Given;
 use crate::git::survey::Survey;
+use crate::git::{Oid, aside};
 use crate::manager::journal::{self, Entry, Local, Place};
 use crate::manager::plan::{self, Done, Outcome, Plan, Stop};
 use crate::manager::project::Writes;
@@ -121,10 +121,18 @@ impl Manager<'_> {
         let mut entry = Entry::new(&self.repo, what, ready.done.writes, ready.before, after);
         entry.origin = ready.origin;
         self.room_for(&entry)?;
-        self.carry_out(&entry, ready.skipped)
+        self.carry_out(&entry, ready.skipped, None)
     }
 
-    pub(super) fn carry_out(&self, entry: &Entry, skipped: Vec<String>) -> Result<Finished> {
+    /// `work` is a commit of a person's that no state after this has.
+    pub(super) fn carry_out(
+        &self,
+        entry: &Entry,
+        skipped: Vec<String>,
+        work: Option<Oid>,
+    ) -> Result<Finished> {
+        journal::check(self.layout, &self.repo, entry)?;
+        let kept = aside::put(&self.repo, entry.before.state, work)?;
         let left = journal::commit(self.layout, &self.repo, entry)?;
         Ok(Finished {
             what: entry.what.clone(),
@@ -132,7 +140,7 @@ impl Manager<'_> {
             skipped,
             shown: entry.after.state.shown.to_string(),
             left,
-            kept: None,
+            kept,
         })
     }
 
@@ -177,8 +185,14 @@ impl Manager<'_> {
         };
         let mut entry = Entry::new(&self.repo, plan.to_string(), Writes::new(), before, after);
         entry.logged = false;
-        journal::commit(self.layout, &self.repo, &entry)?;
-        Ok(self.conflict(&plan, stop)?.hint(session.ways_out()))
+        let Finished { kept, .. } = self.carry_out(&entry, Vec::new(), None)?;
+        let error = self.conflict(&plan, stop)?.hint(session.ways_out());
+        Ok(match kept {
+            Some(name) => error.hint(format!(
+                "what was committed or staged before is under {name}"
+            )),
+            None => error,
+        })
     }
 
     /// Opens the fork up to `feature` in `mlx_local`, for any tool to edit.
@@ -210,7 +224,7 @@ impl Manager<'_> {
         let what = format!("patch edit {feature}");
         let mut entry = Entry::new(&self.repo, what, Writes::new(), before, after);
         entry.logged = false;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// Undoes the last operation; several times, those before it.
@@ -218,7 +232,7 @@ impl Manager<'_> {
         let now = self.as_recorded()?;
         let entry = journal::undo(&self.repo, now)?;
         self.room_for(&entry)?;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// Does again what the last undo undid.
@@ -226,7 +240,7 @@ impl Manager<'_> {
         let now = self.as_recorded()?;
         let entry = journal::redo(&self.repo, now)?;
         self.room_for(&entry)?;
-        self.carry_out(&entry, Vec::new())
+        self.carry_out(&entry, Vec::new(), None)
     }
 
     /// Refuses where a file of a person's stands where the fork gets one.
@@ -246,7 +260,7 @@ impl Manager<'_> {
         };
         let after = Entry::read(&self.repo, last)?.after;
         let now = self.now(&after, &self.additions()?)?;
-        if now.state == after.state {
+        if now == after {
             return Ok(now);
         }
         self.clean()
@@ -268,11 +282,21 @@ impl Manager<'_> {
     /// Files that a person added with git, or that stand in the index in another way.
     pub(super) fn additions(&self) -> Result<BTreeSet<Vec<u8>>> {
         let seen = Survey::take(self.layout, &self.repo, None)?;
+        seen.refuse_unfinished()?;
         Ok(seen.paths_of_edits())
     }
 }
 
 impl Plan {
+    /// The file of the project that a new file of it goes to.
+    pub(super) fn own(&self, path: &str) -> Option<&String> {
+        match self {
+            Plan::Refresh(taken) => taken.own.get(path),
+            Plan::Import(imported) => imported.features.iter().find_map(|f| f.own.get(path)),
+            Plan::Reorder { .. } | Plan::Drop { .. } | Plan::Export | Plan::Bump(_) => None,
+        }
+    }
+
     /// Commits that it needs.
     fn keeps(&self) -> Result<Vec<Oid>> {
         let ids: Vec<&String> = match self {

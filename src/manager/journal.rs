@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::git::local::{self, State};
 use crate::git::record::{self, Files};
-use crate::git::{Oid, Repository, refs};
+use crate::git::refs::{self, IndexLock};
+use crate::git::{Oid, Repository};
 use crate::layout::Layout;
 use crate::manager::project::{self, Write, Writes};
 use crate::manager::{id, session};
@@ -222,14 +223,23 @@ impl Entry {
     }
 }
 
-/// Carries an operation out. Gives the files of `mlx_local` that somebody changed meanwhile,
-/// and that were left as they are.
+/// Refuses what would stop an operation half way.
 ///
 /// # Errors
-/// [`crate::Kind::Conflict`], with nothing written, where a file of the project isn't what
-/// the operation was planned with.
-pub fn commit(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<Vec<PathBuf>> {
+/// [`crate::Kind::Conflict`] where a file of the project isn't what the operation was planned
+/// with, or git is at work in `mlx_local`.
+pub fn check(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<()> {
     project::check(layout, &entry.writes)?;
+    match IndexLock::held_by_other(repo) {
+        Some(what) => Err(Error::conflict(what)
+            .hint("wait for that command; if none runs: rm mlx_local/.git/index.lock")),
+        None => Ok(()),
+    }
+}
+
+/// Carries an operation out that was checked. Gives the files of `mlx_local` that somebody
+/// changed meanwhile, and that were left as they are.
+pub fn commit(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<Vec<PathBuf>> {
     let record = entry.write(repo)?;
     refs::set(repo, PENDING, record)?;
     let (_, left) = carry_out(layout, repo, record, entry)?;

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
@@ -72,6 +71,8 @@ pub fn write(layout: &Layout, writes: &Writes) -> Result<Vec<String>> {
     for (path, write) in writes {
         let now = read(layout, path)?;
         let full = layout.root().join(path);
+        // A killed run may have left it.
+        let _ = fs::remove_file(full.with_file_name(NEW));
         if now == write.after {
             continue;
         }
@@ -94,63 +95,94 @@ pub fn write(layout: &Layout, writes: &Writes) -> Result<Vec<String>> {
     Ok(kept)
 }
 
+/// The name of a file that isn't whole yet: always the same, so that none stays for ever.
+const NEW: &str = ".mlx-fork-new";
+
 /// Replaces a file in one step; its permissions stay.
 fn replace(full: &Path, bytes: &[u8]) -> Result<()> {
     let folder = full.parent().unwrap_or(full);
     fs::create_dir_all(folder).doing(writing(folder))?;
-    let mut new = tempfile::Builder::new()
-        .prefix(".mlx-fork-")
-        .tempfile_in(folder)
-        .doing(writing(full))?;
-    new.write_all(bytes).doing(writing(full))?;
+    let new = folder.join(NEW);
+    fs::write(&new, bytes).doing(writing(&new))?;
     let permissions = fs::metadata(full).map(|meta| meta.permissions());
     let permissions = permissions.unwrap_or_else(|_| {
         use std::os::unix::fs::PermissionsExt;
         fs::Permissions::from_mode(0o644)
     });
-    new.as_file()
-        .set_permissions(permissions)
-        .doing(writing(full))?;
-    new.persist(full)
-        .map_err(|e| e.error)
-        .doing(writing(full))?;
-    Ok(())
+    fs::set_permissions(&new, permissions).doing(writing(&new))?;
+    fs::rename(&new, full).doing(writing(full))
 }
 
 /// What has to be written so that the project holds `new` in the place of `old`.
 pub fn difference(layout: &Layout, old: &Series, new: &Series) -> Result<Writes> {
     let mut wanted: BTreeMap<String, Option<Vec<u8>>> = BTreeMap::new();
-    let patch = |name: &str| format!("patches/{name}");
     for feature in &old.features {
         wanted.insert(patch(&feature.patch.name), None);
     }
-    for (name, resolution) in new.resolutions.all() {
-        let text = resolution.render()?;
-        wanted.insert(
-            format!("patches/resolutions/{name}"),
-            Some(text.into_bytes()),
-        );
-    }
-    for feature in &new.features {
-        let bytes = feature.patch.bytes.clone();
-        wanted.insert(patch(&feature.patch.name), Some(bytes));
-        for file in &feature.overlay {
-            wanted.insert(file.source.clone(), Some(file.content.clone()));
-        }
-    }
-    let manifest = "patches/series.toml";
-    let text = read(layout, manifest)?.unwrap_or_default();
+    let text = read(layout, MANIFEST)?.unwrap_or_default();
     let text = String::from_utf8(text)
         .map_err(|_| Error::usage("it isn't UTF-8").doing("reading patches/series.toml"))?;
-    wanted.insert(manifest.into(), Some(edit(&text, old, new)?.into_bytes()));
+    let mut want = |path: String, content: Vec<u8>| match wanted.get(&path) {
+        Some(Some(other)) if *other != content => Err(Error::usage(format!(
+            "{path} would have to hold two things at once; nothing was written"
+        ))
+        .hint("each overlay file needs a file of the project for itself")),
+        _ => {
+            wanted.insert(path, Some(content));
+            Ok(())
+        }
+    };
+    want(MANIFEST.into(), edit(&text, old, new)?.into_bytes())?;
+    for (name, resolution) in new.resolutions.all() {
+        want(answer(name), resolution.render()?.into_bytes())?;
+    }
+    for feature in &new.features {
+        want(patch(&feature.patch.name), feature.patch.bytes.clone())?;
+        for file in &feature.overlay {
+            want(file.source.clone(), file.content.clone())?;
+        }
+    }
+    let ours = known(old);
     let mut writes = Writes::new();
+    let mut foreign = Vec::new();
     for (path, after) in wanted {
         let before = read(layout, &path)?;
         if before != after {
+            if before.is_some() && !ours.contains(&path) {
+                foreign.push(format!("\n    {path}"));
+            }
             writes.insert(path, Write { before, after });
         }
     }
-    Ok(writes)
+    if foreign.is_empty() {
+        return Ok(writes);
+    }
+    Err(Error::conflict(format!(
+        "these files are there and not of the series, and would be overwritten; nothing was written{}",
+        foreign.concat()
+    ))
+    .hint("move them away, or choose other names"))
+}
+
+/// The files that a series is made of.
+fn known(series: &Series) -> BTreeSet<String> {
+    let mut files = BTreeSet::from([MANIFEST.to_string()]);
+    files.extend(series.resolutions.all().keys().map(|name| answer(name)));
+    for feature in &series.features {
+        files.insert(patch(&feature.patch.name));
+        files.extend(feature.overlay.iter().map(|file| file.source.clone()));
+    }
+    files
+}
+
+const MANIFEST: &str = "patches/series.toml";
+
+fn patch(name: &str) -> String {
+    format!("patches/{name}")
+}
+
+fn answer(name: &str) -> String {
+    format!("patches/resolutions/{name}")
 }
 
 /// The text of series.toml for `new`; comments and what a person wrote of the rest stay.

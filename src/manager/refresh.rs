@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::git::draft::File;
 use crate::git::local::{self, State};
 use crate::git::survey::Survey;
-use crate::git::{Oid, edits, merge, refs};
+use crate::git::{Oid, merge};
 use crate::manager::edit::{Decided, Finished};
 use crate::manager::journal::Local;
 use crate::manager::plan::{self, Plan, Work};
@@ -90,9 +90,7 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
         plan::position(series.features.iter().map(|f| f.name.as_str()), name)?;
     }
     let seen = Survey::take(manager.layout, &manager.repo, None)?;
-    if let Some(obstacle) = seen.obstacles.iter().find(|o| !o.can_be_kept) {
-        return Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()));
-    }
+    seen.refuse_unfinished()?;
     let baseline = manager.shown(&seen)?;
     refuse_other_base(manager, &series, baseline)?;
     let mut extra = seen.paths_of_edits();
@@ -132,22 +130,8 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
         },
         session: crate::git::record::at(&manager.repo, crate::manager::session::REFERENCE),
     };
-    let kept = keep_commits(manager, baseline)?;
     let finished = manager.run(plan, Decided::default(), before, before)?;
-    let finished = Finished { kept, ..finished };
     Ok(Some((Routes { files, left }, finished)))
-}
-
-/// Commits that a person made on top of the fork: their content is taken, and they themselves
-/// stay under a reference.
-fn keep_commits(manager: &Manager<'_>, baseline: Oid) -> Result<Option<String>> {
-    let head = manager.repo.head().ok().and_then(|head| head.target());
-    let Some(head) = head.filter(|head| *head != baseline) else {
-        return Ok(None);
-    };
-    let name = edits::free_name(&manager.repo)?;
-    refs::set(&manager.repo, &name, head)?;
-    Ok(Some(name))
 }
 
 /// Edits are compared with the fork that is shown: on another commit than the series' own,

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::git::draft::File;
-use crate::git::edits;
 use crate::git::local::{self, State};
 use crate::git::stack::Stuck;
 use crate::git::survey::Survey;
-use crate::git::{merge, refs};
+use crate::git::{Oid, aside, merge};
 use crate::manager::edit::{Decided, Finished, Ready};
 use crate::manager::journal::{Entry, Local};
 use crate::manager::plan::{self, Outcome, Plan};
@@ -42,20 +41,21 @@ impl Manager<'_> {
         let stopped = self.stopped("continue")?;
         let series = self.same_series(&stopped)?;
         let (before, files) = self.resolved(&stopped)?;
-        let step = series.features.iter().find(|f| f.name == stopped.at);
+        let known = stopped.now.local()?.state;
+        let disk = known.worktree.unwrap_or(known.shown);
+        let stood = local::changes(&self.repo, known.shown, disk)?;
         let mut given = BTreeMap::new();
         let mut unfinished = Vec::new();
-        for (path, (_, after)) in files {
-            let ours = step.and_then(|f| f.overlay.iter().find(|file| file.target == path));
-            if let Some(ours) = ours {
-                if after.as_ref().map(|file| &file.content) != Some(&ours.content) {
+        for (path, (before, after)) in files {
+            let source = series.overlay_at(&path).map(|file| &file.source);
+            if let Some(source) = source.or(stopped.plan.own(&path)) {
+                let stood = stood.get(&path).map_or(&before, |(_, stood)| stood);
+                if after != *stood {
                     return Err(Error::conflict(format!(
-                        "mlx_local/{path} differs from {}, and this is about the patch only",
-                        ours.source
+                        "mlx_local/{path} is changed, which is {source} of the project, and this is about the patch only"
                     ))
                     .hint(format!(
-                        "put it back as it is in {}, and edit that after this is finished",
-                        ours.source
+                        "put it back as it was, and edit {source} after this is finished"
                     )));
                 }
                 continue;
@@ -99,7 +99,10 @@ impl Manager<'_> {
     /// Goes on without the feature that conflicts.
     pub fn skip(&self) -> Result<Finished> {
         let (ready, kept) = self.work_without()?;
-        self.finish(ready).map(|done| Finished { kept, ..done })
+        self.finish(ready).map(|done| Finished {
+            kept: kept.or(done.kept.clone()),
+            ..done
+        })
     }
 
     /// As [`Self::skip`], as far as [`Self::finish`]; and the reference under which what a
@@ -107,8 +110,12 @@ impl Manager<'_> {
     pub fn work_without(&self) -> Result<(Ready, Option<String>)> {
         let stopped = self.stopped("skip")?;
         self.same_series(&stopped)?;
-        let before = self.now(&stopped.now.local()?, &BTreeSet::new())?;
-        let kept = self.keep_work(&stopped.now.local()?, &before)?;
+        let known = stopped.now.local()?;
+        let before = self.now(&known, &self.additions()?)?;
+        let kept = match work(&known, &before) {
+            Some(work) => aside::put(&self.repo, before.state, Some(work))?,
+            None => None,
+        };
         let mut decided = Decided {
             given: stopped.given.clone(),
             skipped: stopped.skipped.clone(),
@@ -127,13 +134,14 @@ impl Manager<'_> {
     /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
     /// there since is put aside first.
     pub fn abort(&self) -> Result<Finished> {
+        let mut answered = false;
         let (what, now, origin) = match self.session()? {
             None => return Err(nothing_open("abort")),
-            Some(Session::Stopped(stopped)) => (
-                stopped.plan.to_string(),
-                stopped.now.local()?,
-                stopped.origin.local()?,
-            ),
+            Some(Session::Stopped(stopped)) => {
+                answered = !stopped.given.is_empty();
+                let (now, origin) = (stopped.now.local()?, stopped.origin.local()?);
+                (stopped.plan.to_string(), now, origin)
+            }
             Some(Session::Edit { feature }) => {
                 let (_, fork) = self.composed()?;
                 let at = |shown| Local {
@@ -149,7 +157,6 @@ impl Manager<'_> {
             }
         };
         let before = self.now(&now, &self.additions()?)?;
-        let kept = self.keep_work(&now, &before)?;
         let mut entry = Entry::new(
             &self.repo,
             format!("abort {what}"),
@@ -158,8 +165,9 @@ impl Manager<'_> {
             origin,
         );
         entry.logged = false;
-        let done = self.carry_out(&entry, Vec::new())?;
-        Ok(Finished { kept, ..done })
+        // What was resolved at earlier stops is below what is there now.
+        let work = work(&now, &before).or(now.state.worktree.filter(|_| answered));
+        self.carry_out(&entry, Vec::new(), work)
     }
 
     fn stopped(&self, verb: &str) -> Result<Stopped> {
@@ -229,19 +237,11 @@ impl Manager<'_> {
         }
         Ok(answers)
     }
+}
 
-    /// Puts what a person did between two states under a reference.
-    fn keep_work(&self, known: &Local, now: &Local) -> Result<Option<String>> {
-        if now.state == known.state {
-            return Ok(None);
-        }
-        let Some(disk) = now.state.worktree else {
-            return Ok(None);
-        };
-        let name = edits::free_name(&self.repo)?;
-        refs::set(&self.repo, &name, disk)?;
-        Ok(Some(name))
-    }
+/// The commit of what a person did between two states, where they did anything.
+fn work(known: &Local, now: &Local) -> Option<Oid> {
+    now.state.worktree.filter(|_| now.state != known.state)
 }
 
 fn nothing_open(verb: &str) -> Error {

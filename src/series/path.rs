@@ -52,6 +52,10 @@ pub fn unsafe_in_worktree(path: &[u8]) -> Option<&'static str> {
 
 /// True for every spelling that some file system takes for `.git`.
 fn is_git_folder(part: &[u8]) -> bool {
+    // Nearly every name: nothing that is ignored stands before its first letter.
+    if part.is_ascii() && !matches!(part.first(), Some(b'.' | b'g' | b'G')) {
+        return false;
+    }
     // HFS+ ignores these code points; the rest of the name is compared without case.
     let text: String = String::from_utf8_lossy(part)
         .chars()

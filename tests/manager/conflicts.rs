@@ -203,6 +203,64 @@ fn a_refresh_that_breaks_a_later_patch_stops_there_and_can_be_aborted_with_its_e
 }
 
 #[test]
+fn an_overlay_file_edited_at_a_conflict_never_gets_into_a_patch() {
+    let project = conflicting();
+    run(&project, bump(&project)).unwrap_err();
+    resolve(&project, EXPORT, "hook two\nexport line thirty\n");
+    go_on(&project).unwrap_err();
+    resolve(&project, BINDING, "binding line fifteen\nbind\n");
+    // One of the feature that waits, one of a feature before it.
+    for (path, source) in [
+        ("mlx/fused/b.cpp", "mlx_primitives/b.cpp"),
+        ("mlx/fused/a.cpp", "mlx_primitives/a.cpp"),
+    ] {
+        let was = fs::read(project.local(path)).unwrap();
+        fs::write(project.local(path), "mine\n").unwrap();
+        let error = go_on(&project).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.what().contains(source), "{error}");
+        fs::write(project.local(path), was).unwrap();
+    }
+    go_on(&project).unwrap();
+    assert_on_next(&project);
+}
+
+#[test]
+fn what_was_resolved_at_earlier_stops_outlives_an_abort() {
+    let project = conflicting();
+    run(&project, bump(&project)).unwrap_err();
+    resolve(&project, EXPORT, "an answer of mine\n");
+    go_on(&project).unwrap_err();
+    let finished = manager(&project).abort().unwrap();
+    let kept = finished.kept.unwrap();
+    let shown = project.git(&["show", &format!("{kept}:{EXPORT}")]);
+    assert!(shown.contains("an answer of mine"), "{shown}");
+    assert_in_step(&project);
+}
+
+#[test]
+fn an_edit_of_an_overlay_file_in_a_refresh_that_stops_is_no_change_of_its_own() {
+    let project = shown();
+    manager(&project).edit("fused").unwrap();
+    edit_local(&project, "mlx/fused/a.cpp", "int a;", "int a = 2;");
+    edit_local(
+        &project,
+        BINDING,
+        "binding line 15\nbinding line 16\n",
+        "binding line XV\nbinding line XVI\n",
+    );
+    take(&project, &Request::default()).unwrap_err();
+    resolve(
+        &project,
+        BINDING,
+        "binding line XV\nbind\nbinding line XVI\n",
+    );
+    manager(&project).resume().unwrap();
+    assert_eq!(files(&project)["mlx_primitives/a.cpp"], b"int a = 2;\n");
+    assert_in_step(&project);
+}
+
+#[test]
 fn the_commits_of_upstream_that_moved_a_place_are_named_where_history_is_at_hand() {
     let project = shown();
     let repo = project.repo();

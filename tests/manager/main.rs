@@ -2,7 +2,16 @@
 
 mod conflicts;
 mod imports;
+#[cfg(target_os = "linux")]
+mod kills;
+#[cfg(target_os = "linux")]
+mod kills_trace;
 mod real;
+mod safety;
+mod sequences;
+mod sequences_operation;
+mod sequences_person;
+mod sequences_world;
 #[path = "../common/series_upstream.rs"]
 mod synthetic;
 
