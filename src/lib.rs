@@ -31,5 +31,6 @@ pub mod simd;
 pub mod source;
 pub mod suites;
 pub mod ui;
+pub mod upstream;
 
 pub use error::{Error, Kind, Result};

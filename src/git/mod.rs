@@ -1,6 +1,7 @@
 //! Everything that uses libgit2 or the `git` program. Knows nothing of MLX.
 
 pub mod apply;
+pub mod branch;
 pub mod checkout;
 pub mod compose;
 pub mod draft;

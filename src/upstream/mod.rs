@@ -1,0 +1,9 @@
+//! The fork and upstream MLX: what would go there, in upstream's manner.
+
+pub mod check;
+mod cpp;
+pub mod format;
+pub mod manifest;
+pub mod mapping;
+pub mod prepare;
+pub mod rules;
