@@ -77,6 +77,13 @@ impl Snapshot {
         self.commit.to_string()
     }
 
+    /// The id of its tree.
+    pub fn tree_id(&self) -> Result<String> {
+        let commit = self.repo.find_commit(self.commit);
+        let commit = commit.doing(|| format!("reading the commit {}", self.commit))?;
+        Ok(commit.tree_id().to_string())
+    }
+
     /// The text of a file; `None` where it has none there.
     ///
     /// # Errors
@@ -253,6 +260,15 @@ pub fn kept(layout: &Layout, kept: &str) -> Result<Vec<(String, String)>> {
     made.sort_by_key(|(reference, _)| number(reference));
     let made = made.into_iter();
     Ok(made.map(|(name, id)| (name, id.to_string())).collect())
+}
+
+/// Keeps a commit under the next number below `kept`.
+pub fn keep(layout: &Layout, kept: &str, commit: &str) -> Result<()> {
+    let repo = survey::open(layout)?;
+    let id = Oid::from_str(commit).doing(|| format!("keeping the commit {commit}"))?;
+    let made = refs::below(&repo, kept)?;
+    let last = made.iter().map(|(reference, _)| number(reference)).max();
+    refs::set(&repo, &format!("{kept}{}", last.unwrap_or(0) + 1), id)
 }
 
 /// The parents of a commit.

@@ -26,6 +26,9 @@ pub struct Manifest {
     /// Lists of sources in CMake files.
     #[serde(rename = "list")]
     pub lists: Vec<List>,
+    /// What a bundle gathers.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
     /// The features.
     pub feature: BTreeMap<String, Feature>,
 }
@@ -62,6 +65,18 @@ pub struct List {
     pub row: String,
 }
 
+/// A command of the project whose output is evidence.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// What it shows.
+    pub name: String,
+    /// Arguments of `cargo`; `{feature}`, `{onto}` and `{bench}` are filled in.
+    pub command: Vec<String>,
+    /// What its standard output is called in the bundle.
+    pub file: String,
+}
+
 /// One feature.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +84,9 @@ pub struct Feature {
     /// Why its parts go where they go, for people.
     #[serde(default)]
     pub why: String,
+    /// Its cases of `cargo xtask bench`, for a bundle.
+    #[serde(default)]
+    pub bench: String,
     /// Files, or folders that end in `/`: from, to. The longest `from` that fits counts.
     #[serde(default, rename = "move")]
     pub moves: Vec<(String, String)>,

@@ -1,5 +1,6 @@
 //! The fork and upstream MLX: what would go there, in upstream's manner.
 
+pub mod bundle;
 pub mod check;
 mod cpp;
 pub mod format;

@@ -26,7 +26,8 @@ use super::{Finding, Outcome};
 pub struct Tests<'a> {
     layout: &'a Layout,
     prepared: &'a Prepared,
-    functions: Vec<String>,
+    /// The feature's functions in Python.
+    pub functions: Vec<String>,
     /// Why there are no builds to use.
     lacking: Option<String>,
     compiler: PathBuf,

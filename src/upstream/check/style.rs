@@ -24,7 +24,8 @@ pub fn rows(layout: &Layout, prepared: &Prepared, report: &mut Report, ui: &dyn 
     Ok(())
 }
 
-fn row(prepared: &Prepared, hook: &Hook, mut findings: Vec<Finding>) -> Result<Outcome> {
+/// One hook, over what upstream would get; `findings` are those in our own files.
+pub fn row(prepared: &Prepared, hook: &Hook, mut findings: Vec<Finding>) -> Result<Outcome> {
     let paths = prepared.changes.keys();
     if hook.requirement().is_none() {
         // The only other hook that upstream has reads YAML.

@@ -143,9 +143,13 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// Adds an include behind the last one of a name in quotes; sorting is the formatter's.
+/// Adds an include behind the last one of its kind (`<system>`, or MLX's by its path); sorting
+/// is the formatter's.
 fn include(text: &mut String, name: &str) -> Result<()> {
-    let row = format!("#include \"{name}\"\n");
+    let (row, kind) = match name.starts_with('<') {
+        true => (format!("#include {name}\n"), "#include <"),
+        false => (format!("#include \"{name}\"\n"), "#include \"mlx/"),
+    };
     if text.contains(&row) {
         return Ok(());
     }
@@ -153,11 +157,11 @@ fn include(text: &mut String, name: &str) -> Result<()> {
     let mut behind = None;
     for line in text.split_inclusive('\n') {
         at += line.len();
-        if line.starts_with("#include \"mlx/") {
+        if line.starts_with(kind) {
             behind = Some(at);
         }
     }
-    let behind = behind.ok_or_else(|| Error::usage("it includes no header of MLX"))?;
+    let behind = behind.ok_or_else(|| Error::usage(format!("no line begins with `{kind}`")))?;
     text.insert_str(behind, &row);
     Ok(())
 }

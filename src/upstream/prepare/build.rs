@@ -80,6 +80,10 @@ pub fn build(layout: &Layout, config: &Config, prepared: &Prepared, ui: &dyn Ui)
         overlay: Vec::new(),
     };
     let doing = || format!("building {} on {}", prepared.feature, prepared.onto);
+    let ui = &Named {
+        ui,
+        name: &prepared.feature,
+    };
     let build = sides.build(&input, None, ui).map_err(ours).doing(doing)?;
     sides.build_tests(&input, ui).map_err(ours).doing(doing)?;
     ui.step("tests of the prepared tree");
@@ -92,6 +96,36 @@ pub fn build(layout: &Layout, config: &Config, prepared: &Prepared, ui: &dyn Ui)
         compiled: build.ours + build.upstream,
         suites,
     })
+}
+
+/// The builder calls what it builds "stock"; here it is the feature in upstream's tree.
+struct Named<'a> {
+    ui: &'a dyn Ui,
+    name: &'a str,
+}
+
+impl Named<'_> {
+    fn of(&self, text: &str) -> String {
+        match text.strip_prefix("stock:") {
+            Some(rest) => format!("{}:{rest}", self.name),
+            None => text.into(),
+        }
+    }
+}
+
+impl Ui for Named<'_> {
+    fn step(&self, name: &str) {
+        self.ui.step(&self.of(name));
+    }
+    fn progress(&self, done: u64, total: u64, at: &str) {
+        self.ui.progress(done, total, at);
+    }
+    fn note(&self, text: &str) {
+        self.ui.note(&self.of(text));
+    }
+    fn warn(&self, text: &str) {
+        self.ui.warn(&self.of(text));
+    }
 }
 
 /// The builder takes the sources for stock's, which never fail by themselves; these are ours.

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use comfy_table::{Table, presets};
 use mlx_fork::config::Config;
+use mlx_fork::error::Doing;
 use mlx_fork::layout::Layout;
 use mlx_fork::upstream::check::{self, Report, Request, Verdict};
-use mlx_fork::upstream::prepare;
+use mlx_fork::upstream::{bundle, prepare};
 use mlx_fork::{Error, Result};
 use serde_json::json;
 
@@ -20,7 +21,8 @@ use crate::terminal::Terminal;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask upstream check gather_qmm_swiglu
-  cargo xtask upstream prepare gather_qmm_swiglu --onto main-2026-06-20 --build")]
+  cargo xtask upstream prepare gather_qmm_swiglu --onto main-2026-06-20 --build
+  cargo xtask upstream bundle gather_qmm_swiglu")]
 pub struct Upstream {
     #[command(subcommand)]
     action: Action,
@@ -30,6 +32,24 @@ pub struct Upstream {
 enum Action {
     Check(Check),
     Prepare(Prepare),
+    Bundle(Bundle),
+}
+
+/// Gathers evidence for a pull request that a person writes: reports, exact commits, an empty form.
+///
+/// Into target/mlx/upstream/FEATURE/COMMIT, for the branch that `prepare` made. Pushes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  cargo xtask upstream bundle gather_qmm_swiglu
+
+patches/upstream.toml lists the commands whose output is the evidence. Exit code 4 when one of
+them doesn't end well; the bundle is there all the same.")]
+struct Bundle {
+    /// The feature, as patches/series.toml names it.
+    feature: String,
+    /// What is in the bundle, as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Checks what upstream asks of a contribution and a machine can tell, one row a rule.
@@ -84,6 +104,7 @@ impl Upstream {
         match self.action {
             Action::Check(check) => check.run(&layout, &config, &ui),
             Action::Prepare(prepare) => prepare.run(&layout, &config, &ui),
+            Action::Bundle(bundle) => bundle.run(&layout, &config, &ui),
         }
     }
 }
@@ -196,6 +217,43 @@ impl Prepare {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Bundle {
+    fn run(self, layout: &Layout, config: &Config, ui: &Terminal) -> Result<ExitCode> {
+        let this = std::env::current_exe().doing(|| "finding this program".into())?;
+        let made = bundle::bundle(layout, config, &self.feature, &this, ui)?;
+        if self.json {
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&made).map_err(|e| Error::bug(e.to_string()))?
+            );
+        } else {
+            print_bundle(&made);
+        }
+        made.verdict().map(|()| ExitCode::SUCCESS)
+    }
+}
+
+fn print_bundle(made: &bundle::Bundle) {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["evidence", "", "seconds", "file", "command"]);
+    for piece in &made.pieces {
+        let ending = if piece.passed { "ok" } else { &piece.ending };
+        let seconds = format!("{:.0}", piece.seconds);
+        table.add_row([&piece.name, ending, &seconds, &piece.file, &piece.command]);
+    }
+    println!("{table}");
+    println!("commit    {} onto {}", made.commit, made.onto);
+    println!("project   {}", made.project);
+    println!("fork      {}", made.fork.as_deref().unwrap_or("none"));
+    if let Some((other, file)) = &made.before {
+        println!("before    {other}: {file}");
+    }
+    println!("folder    {}", made.folder.display());
+    println!("pull-request.md is empty: upstream wants a person's words. Nothing was pushed.");
 }
 
 fn print_built(built: &prepare::build::Built) {
