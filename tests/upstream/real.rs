@@ -129,37 +129,49 @@ fn a_test_that_says_nothing_of_the_feature_fails_its_rule() {
         assert!(said.iter().any(|said| said.contains(what)), "{said:?}");
     };
 
-    let mut prepared = whole();
-    let cpp = &mut prepared.changes.get_mut(CPP).unwrap().after;
-    *cpp = "#include \"doctest/doctest.h\"\nTEST_CASE(\"test one\") {\n  CHECK(true);\n}\n".into();
-    let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
-    fails(tests.cpp(&Silent).unwrap(), "compiles against stock MLX");
-
-    let mut prepared = whole();
-    prepared.changes.get_mut(CPP).unwrap().after = "int other = missing;\n".into();
-    let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
-    fails(tests.cpp(&Silent).unwrap(), "another reason");
-
-    let mut prepared = whole();
-    let empty = "import unittest\n\n\nclass TestNothing(unittest.TestCase):\n    def test_one(self):\n        pass\n";
-    prepared.changes.remove(TRANSFORMS);
-    prepared.changes.get_mut(PYTHON).unwrap().after = empty.into();
-    std::fs::write(prepared.folder().join(PYTHON), empty).unwrap();
-    let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
-    fails(tests.python(&Silent).unwrap(), "passes on stock MLX");
-    fails(tests.export(&Silent).unwrap(), "no Python test calls");
-
-    let mut prepared = whole();
-    for path in [CPP, PYTHON, TRANSFORMS] {
-        prepared.changes.remove(path);
+    // Each holds the feature's folder while it lives.
+    {
+        let mut prepared = whole();
+        let cpp = &mut prepared.changes.get_mut(CPP).unwrap().after;
+        *cpp =
+            "#include \"doctest/doctest.h\"\nTEST_CASE(\"test one\") {\n  CHECK(true);\n}\n".into();
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        fails(tests.cpp(&Silent).unwrap(), "compiles against stock MLX");
     }
-    let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
-    fails(tests.cpp(&Silent).unwrap(), "there are none");
-    fails(tests.python(&Silent).unwrap(), "there are none");
 
-    let prepared = whole();
-    let mut tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
-    tests.functions = vec!["gather_qmm".into(), "no_such_op".into()];
-    fails(tests.stubs().unwrap(), "no `def no_such_op(");
-    fails(tests.stubs().unwrap(), "stock has `def gather_qmm(");
+    {
+        let mut prepared = whole();
+        prepared.changes.get_mut(CPP).unwrap().after = "int other = missing;\n".into();
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        fails(tests.cpp(&Silent).unwrap(), "another reason");
+    }
+
+    {
+        let mut prepared = whole();
+        let empty = "import unittest\n\n\nclass TestNothing(unittest.TestCase):\n    def test_one(self):\n        pass\n";
+        prepared.changes.remove(TRANSFORMS);
+        prepared.changes.get_mut(PYTHON).unwrap().after = empty.into();
+        std::fs::write(prepared.folder().join(PYTHON), empty).unwrap();
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        fails(tests.python(&Silent).unwrap(), "passes on stock MLX");
+        fails(tests.export(&Silent).unwrap(), "no Python test calls");
+    }
+
+    {
+        let mut prepared = whole();
+        for path in [CPP, PYTHON, TRANSFORMS] {
+            prepared.changes.remove(path);
+        }
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        fails(tests.cpp(&Silent).unwrap(), "there are none");
+        fails(tests.python(&Silent).unwrap(), "there are none");
+    }
+
+    {
+        let prepared = whole();
+        let mut tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        tests.functions = vec!["gather_qmm".into(), "no_such_op".into()];
+        fails(tests.stubs().unwrap(), "no `def no_such_op(");
+        fails(tests.stubs().unwrap(), "stock has `def gather_qmm(");
+    }
 }

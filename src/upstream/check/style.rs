@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::series::Overlay;
 use crate::ui::Ui;
 
-use super::super::prepare::{Prepared, home};
+use super::super::prepare::{Prepared, style};
 use super::super::rules::Hook;
 use super::{Finding, Outcome, Report};
 
@@ -99,7 +99,6 @@ fn in_overlay(layout: &Layout, prepared: &Prepared) -> Result<BTreeMap<String, V
             findings.push(Finding::at(source, line, what));
         }
     }
-    let own = Layout::at(layout.root(), home(layout).join("style"));
-    checkout::materialize(&own, &prepared.tree)?;
+    checkout::materialize(&style(layout, &prepared.feature), &prepared.tree)?;
     Ok(found)
 }

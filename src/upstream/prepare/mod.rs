@@ -48,11 +48,18 @@ pub struct Prepared {
     pub manifest: Manifest,
     /// Upstream's formatters, in a folder that shows the tree.
     pub formatters: Formatters,
+    /// While this lives, no other run has that folder.
+    _hold: Lock,
 }
 
 /// Where everything for upstream is made.
 pub fn home(layout: &Layout) -> PathBuf {
     layout.target().join("upstream")
+}
+
+/// The folder in which a feature's tree stands for the formatters.
+pub(super) fn style(layout: &Layout, feature: &str) -> Layout {
+    Layout::at(layout.root(), home(layout).join(feature).join("style"))
 }
 
 /// The references under which what was prepared is kept.
@@ -78,6 +85,9 @@ pub fn prepare(
     onto: Option<&str>,
     ui: &dyn Ui,
 ) -> Result<Prepared> {
+    let own = style(layout, feature);
+    // Before the checkout's: who holds this one may want that one, never the other way round.
+    let hold = lock(&own, ui)?;
     let _lock = lock(layout, ui)?;
     let series = series::load(layout)?;
     let manifest = Manifest::load(layout)?;
@@ -92,7 +102,6 @@ pub fn prepare(
     let hooks =
         rules::read(&hooks).doing(|| format!("reading .pre-commit-config.yaml of {onto}"))?;
 
-    let own = Layout::at(layout.root(), home(layout).join("style"));
     checkout::materialize(&own, &base.with_files(&files(&changes))?)?;
     let formatters = Formatters::prepare(layout, hooks, &own.build_source(), ui)?;
     let mut prepared = Prepared {
@@ -105,6 +114,7 @@ pub fn prepare(
         series,
         manifest,
         formatters,
+        _hold: hold,
     };
     prepared.format(ui)?;
     prepared.tree = prepared.base.with_files(&files(&prepared.changes))?;
