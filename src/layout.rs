@@ -69,6 +69,10 @@ impl Layout {
     pub fn pin_commit(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.commit"))
     }
+    /// Answers to conflicts of a port.
+    pub fn resolutions(&self) -> PathBuf {
+        self.patches().join("resolutions")
+    }
     /// The files of a pin's tree, as `git ls-tree -r` lists them.
     pub fn pin_tree(&self, pin: &str) -> PathBuf {
         self.patches().join("pins").join(format!("{pin}.tree"))
@@ -120,6 +124,10 @@ impl Layout {
     /// Third-party sources as cmake wants them.
     pub fn third_party(&self) -> PathBuf {
         self.target.join("third-party")
+    }
+    /// Copies of upstream's history, one a URL.
+    pub fn histories(&self) -> PathBuf {
+        self.target.join("history")
     }
     /// Scratch folders of mirrors being read.
     pub fn scratch(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod bump;
 pub mod composed;
 pub mod config;
 pub mod device;
@@ -18,6 +19,7 @@ pub mod kernel_tests;
 pub mod layout;
 pub mod lock;
 pub mod macos;
+pub mod manager;
 pub mod mutants;
 pub mod parity;
 pub mod probe;

@@ -7,10 +7,8 @@ use git2::{Oid, Repository, Signature, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
-use crate::git::apply::{self, Findings};
-use crate::git::draft::{Draft, File, Found};
-use crate::git::place::Misfit;
-use crate::git::port;
+use crate::git::draft::Draft;
+use crate::git::stack::{self, Stack};
 use crate::git::survey;
 use crate::layout::Layout;
 use crate::series::{Feature, Series};
@@ -80,90 +78,32 @@ pub fn compose(layout: &Layout, series: &Series, base_commit: &str) -> Result<Fo
 fn in_repository(repo: &Repository, series: &Series, pin: Oid, base: Oid) -> Result<Fork> {
     let last = series.features.iter().rposition(|f| f.selected);
     let needed = &series.features[..last.map_or(0, |last| last + 1)];
-    let mut exact = Draft::of_commit(repo, pin)?;
-    let mut findings = Findings::default();
-    for feature in needed {
-        exact.begin();
-        place_overlay(&mut exact, feature, &mut findings.misfits)?;
-        apply::exactly(&mut exact, &feature.patch, &mut findings)?;
-    }
-    refuse(&findings.misfits, &format!("the pin {}", series.base))?;
-
+    let (exact, misfits) = stack::exactly(repo, series, pin)?;
+    stack::refuse(&misfits, &format!("the pin {}", series.base)).map_err(|error| {
+        error.hint("a patch never applies anywhere but where it says: `cargo xtask patch` makes it anew (docs/patch.md)")
+    })?;
     let ported = base != pin;
-    let draft = if ported || needed.iter().any(|f| !f.selected) {
-        let mut target = Draft::of_commit(repo, base)?;
-        let mut misfits = Vec::new();
-        for (layer, feature) in needed.iter().enumerate().filter(|(_, f)| f.selected) {
-            target.begin();
-            port::feature(&exact, layer, &mut target, feature, &mut misfits)?;
-        }
-        refuse(&misfits, &format!("the commit {base}"))?;
-        target
-    } else {
-        exact
-    };
-    commit(repo, &draft, series, base, ported)
-}
-
-/// Overlay files are our own: where upstream has a file, only a patch may change it.
-fn place_overlay(
-    draft: &mut Draft<'_>,
-    feature: &Feature,
-    misfits: &mut Vec<Misfit>,
-) -> Result<()> {
-    for file in &feature.overlay {
-        match draft.find(&file.target)? {
-            Found::Nothing => {}
-            Found::Refused(why) => return Err(Draft::refusal(&file.target, &why)),
-            Found::File(_) => {
-                misfits.push(Misfit {
-                    patch: file.source.clone(),
-                    path: file.target.clone(),
-                    hunk: None,
-                    lines: Vec::new(),
-                    now: "a file of that name is in the tree already".into(),
-                });
-                continue;
-            }
-        }
-        if let Some(twin) = draft.case_twin(&file.target)? {
-            return Err(Draft::refusal(
-                &file.target,
-                &format!("differs from {twin} only by case"),
-            ));
-        }
-        let content = file.content.clone();
-        draft.set(
-            &file.target,
-            Some(File {
-                content,
-                executable: file.executable,
-            }),
-        );
+    if !ported && needed.iter().all(|f| f.selected) {
+        return commit(repo, &exact, series.selected(), base, ported);
     }
-    Ok(())
-}
-
-fn refuse(misfits: &[Misfit], onto: &str) -> Result<()> {
-    if misfits.is_empty() {
-        return Ok(());
+    let mut stack = Stack::new(repo, pin, base, &series.resolutions)?;
+    let mut misfits = Vec::new();
+    for (layer, feature) in needed.iter().enumerate().filter(|(_, f)| f.selected) {
+        let stuck = stack.push(&stack::step(&exact, layer, feature)?, None)?;
+        misfits.extend(stuck.into_iter().flat_map(|stuck| stuck.misfits));
     }
-    let list: Vec<String> = misfits.iter().map(|misfit| format!("\n{misfit}")).collect();
-    let (count, verb) = match misfits.len() {
-        1 => ("1 place".to_string(), "doesn't"),
-        n => (format!("{n} places"), "don't"),
-    };
-    Err(Error::conflict(format!(
-        "{count} of the series {verb} fit {onto}; nothing was written{}",
-        list.concat()
-    ))
-    .hint("a patch never applies anywhere but where it says: make it anew against that tree (docs/series.md)"))
+    stack::refuse(&misfits, &format!("the commit {base}")).map_err(|error| {
+        error
+            .hint("`cargo xtask bump` carries the series there and lets you resolve what conflicts")
+    })?;
+    commit(repo, stack.draft(), series.selected(), base, ported)
 }
 
-fn commit(
+/// Writes the layers of a draft as a chain of commits on `base`, one for each of `features`.
+pub fn commit<'f>(
     repo: &Repository,
     draft: &Draft<'_>,
-    series: &Series,
+    features: impl Iterator<Item = &'f Feature>,
     base: Oid,
     ported: bool,
 ) -> Result<Fork> {
@@ -171,7 +111,7 @@ fn commit(
     let mut parent = repo.find_commit(base).doing(doing)?;
     let mut tree = parent.tree_id();
     let mut commits = Vec::new();
-    for (feature, id) in series.selected().zip(draft.write()?) {
+    for (feature, id) in features.zip(draft.write()?) {
         let header = &feature.patch.header;
         let time = Time::new(header.seconds, header.offset);
         let who = Signature::new(&header.name, &header.email, &time).doing(doing)?;

@@ -63,6 +63,16 @@ impl<'r> Draft<'r> {
         self.layers.push(Layer::new());
     }
 
+    /// Makes the newest layer a part of the one below it.
+    pub fn join(&mut self) {
+        if let Some(newest) = self.layers.pop() {
+            match self.layers.last_mut() {
+                Some(below) => below.extend(newest),
+                None => self.layers.push(newest),
+            }
+        }
+    }
+
     /// What is at `path` now.
     pub fn find(&self, path: &str) -> Result<Found> {
         self.find_below(self.layers.len(), path)

@@ -17,6 +17,7 @@ use crate::git::refs::{self, IndexLock};
 use crate::git::survey::{self, Obstacle, Survey, Target};
 use crate::git::worktree::{self, Entry, Listing, Memory, Plan, index_entry, to_path};
 use crate::layout::Layout;
+use crate::series::header::civil;
 
 pub use crate::git::survey::Edit;
 
@@ -378,7 +379,7 @@ fn commit_of(repo: &Repository, seen: &Survey, shown: Oid, tree: Oid) -> Result<
 }
 
 /// `refs/mlx-fork/kept/20260102T030405Z`, with a number behind it where that is taken.
-fn free_name(repo: &Repository) -> Result<String> {
+pub fn free_name(repo: &Repository) -> Result<String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now
         .map_err(|_| Error::environment("the clock is before 1970"))?
@@ -400,19 +401,7 @@ fn free_name(repo: &Repository) -> Result<String> {
 /// Seconds since 1970 as `20260102T030405Z`.
 fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years counted from March, so that the leap day is the last of a year.
-    let z = days + 719_468;
-    let (era, day) = (z / 146_097, z % 146_097);
-    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (year, month, day) = civil(i64::try_from(days).unwrap_or_default());
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }

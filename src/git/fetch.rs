@@ -60,6 +60,24 @@ impl Remote {
         Ok(landed.peel_to_commit().doing(doing)?.id())
     }
 
+    /// Makes `into` a copy of all branches and tags with their history.
+    ///
+    /// # Errors
+    /// [`Kind::Mirror`] with git's own words.
+    pub fn mirror(&self, into: &Repository, ui: &dyn Ui) -> Result<()> {
+        let output = self
+            .git(into.path())
+            .args(["fetch", "--progress", "--prune", "--force", "--no-tags"])
+            .args(["--no-recurse-submodules", "--end-of-options", &self.url])
+            .args(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+            .lines(|_, line| {
+                if let Some((done, total)) = counts(line) {
+                    ui.progress(done, total, &shown(&self.url));
+                }
+            })?;
+        self.check(&output, "its history")
+    }
+
     /// The references that the remote offers; those that end in `name` where one is given.
     pub fn offers(&self, scratch: &Path, name: Option<&str>) -> Result<Vec<Offered>> {
         let output = self

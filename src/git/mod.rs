@@ -2,23 +2,32 @@
 
 pub mod apply;
 pub mod branch;
+pub mod carry;
+pub mod changes;
 pub mod checkout;
 pub mod compose;
+pub mod diff;
 pub mod draft;
 pub mod edits;
 pub mod fetch;
+pub mod history;
+pub mod local;
+pub mod merge;
 pub mod place;
-pub mod port;
+pub mod record;
 pub mod refs;
+pub mod stack;
 pub mod store;
 pub mod survey;
 pub mod tree;
+pub mod trees;
 pub mod worktree;
 
 use std::path::Path;
 use std::sync::Once;
 
-use git2::{ConfigLevel, Repository, opts};
+use git2::{ConfigLevel, opts};
+pub use git2::{Oid, Repository};
 
 use crate::error::{Doing, Error, Result};
 
@@ -59,6 +68,13 @@ impl<T> Doing<T> for std::result::Result<T, git2::Error> {
                 .fold(error, |error, (_, hint)| error.hint(*hint))
         })
     }
+}
+
+/// The bytes of a commit object.
+pub fn raw_commit(repo: &Repository, id: Oid) -> Result<Vec<u8>> {
+    let doing = || format!("reading the commit {id}");
+    let odb = repo.odb().doing(doing)?;
+    Ok(odb.read(id).doing(doing)?.data().to_vec())
 }
 
 /// Opens the repository at exactly this folder; none of its parents is looked at.

@@ -65,6 +65,11 @@ pub fn standing(wanted: &[&[u8]], file: &[&[u8]]) -> Vec<usize> {
         .collect()
 }
 
+/// False for blank lines and lone brackets, which stand everywhere and show no place.
+pub fn is_telling(line: &[u8]) -> bool {
+    line.iter().filter(|b| b.is_ascii_alphanumeric()).count() >= 3
+}
+
 /// Says where `wanted`, expected at line `expected`, stands in `file`.
 pub fn nearest(wanted: &[&[u8]], file: &[&[u8]], expected: usize) -> String {
     let places = standing(wanted, file);
@@ -78,11 +83,9 @@ pub fn nearest(wanted: &[&[u8]], file: &[&[u8]], expected: usize) -> String {
             moved(expected, *line)
         );
     }
-    // Blank lines and lone brackets stand everywhere and show no place.
-    let telling = |line: &[u8]| line.iter().filter(|b| b.is_ascii_alphanumeric()).count() >= 3;
     let span = wanted.len() + wanted.len().min(12);
     let best = (0..file.len())
-        .filter(|at| wanted.contains(&file[*at]) && telling(file[*at]))
+        .filter(|at| wanted.contains(&file[*at]) && is_telling(file[*at]))
         .map(|at| {
             let window = &file[at..file.len().min(at + span)];
             (common(wanted, window), at + 1)

@@ -394,6 +394,13 @@ impl Survey {
         Ok(found)
     }
 
+    /// The files of [`Self::edits`].
+    pub fn paths_of_edits(&self) -> BTreeSet<Vec<u8>> {
+        use std::os::unix::ffi::OsStrExt;
+        let paths = self.edits.iter().map(|edit| edit.path.as_os_str());
+        paths.map(|path| path.as_bytes().to_vec()).collect()
+    }
+
     /// An error with the names and the ways out, if anything would be lost.
     pub fn refuse(&self) -> Result<()> {
         if self.edits.is_empty() && self.obstacles.is_empty() {

@@ -3,6 +3,8 @@
 //! A feature's commit is made from it alone, so everything that goes into the commit's id
 //! is here and nothing comes from the machine.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 
 /// What the head of a patch says.
@@ -21,17 +23,61 @@ pub struct Header {
     /// The trailer `Feature`.
     pub feature: String,
     /// The trailer `Upstream-Status`.
-    pub upstream_status: String,
+    pub upstream: Upstream,
 }
 
-/// What `Upstream-Status` may say.
-pub const UPSTREAM_STATUS: &[&str] = &[
-    "not-sent",
-    "sent",
-    "accepted",
-    "rejected",
-    "not-for-upstream",
-];
+/// Where a patch stands with upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// `not-sent`.
+    NotSent,
+    /// `sent URL`: the pull request.
+    Sent(String),
+    /// `merged ID`: the upstream commit that has it.
+    Merged(String),
+    /// `never: WHY`.
+    Never(String),
+}
+
+impl Upstream {
+    /// Reads the trailer's value.
+    pub fn parse(text: &str) -> Result<Self> {
+        let argument = |word: &str| text.strip_prefix(word).map(str::trim);
+        if text == "not-sent" {
+            return Ok(Upstream::NotSent);
+        }
+        if let Some(url) = argument("sent ")
+            && url.contains("://")
+            && !url.contains(' ')
+        {
+            return Ok(Upstream::Sent(url.into()));
+        }
+        if let Some(id) = argument("merged ")
+            && crate::config::is_object_id(id)
+        {
+            return Ok(Upstream::Merged(id.into()));
+        }
+        if let Some(why) = argument("never:")
+            && !why.is_empty()
+        {
+            return Ok(Upstream::Never(why.into()));
+        }
+        Err(Error::usage(format!(
+            "Upstream-Status is `{text}`, none of `not-sent`, `sent URL`, `merged ID` (40 hex digits) and `never: WHY`"
+        )))
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Upstream::NotSent => f.write_str("not-sent"),
+            Upstream::Sent(url) => write!(f, "sent {url}"),
+            Upstream::Merged(id) => write!(f, "merged {id}"),
+            Upstream::Never(why) => write!(f, "never: {why}"),
+        }
+    }
+}
 
 impl Header {
     /// Reads the head: all lines of the file before the `---` that ends the message.
@@ -82,13 +128,6 @@ impl Header {
             return Err(Error::usage("the subject is empty"));
         }
         let body = body.trim_matches('\n');
-        let upstream_status = trailer(body, "Upstream-Status")?;
-        if !UPSTREAM_STATUS.contains(&upstream_status.as_str()) {
-            return Err(Error::usage(format!(
-                "Upstream-Status is `{upstream_status}`, none of {}",
-                UPSTREAM_STATUS.join(", ")
-            )));
-        }
         Ok(Header {
             name,
             email,
@@ -96,9 +135,80 @@ impl Header {
             offset,
             message: format!("{subject}\n\n{body}\n"),
             feature: trailer(body, "Feature")?,
-            upstream_status,
+            upstream: Upstream::parse(&trailer(body, "Upstream-Status")?)?,
         })
     }
+}
+
+impl fmt::Display for Header {
+    /// The head as a patch file has it: the same bytes for the same header on every machine.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (subject, body) = self
+            .message
+            .split_once("\n\n")
+            .unwrap_or((&self.message, ""));
+        write!(
+            f,
+            "From {} Mon Sep 17 00:00:00 2001\nFrom: {} <{}>\nDate: {}\nSubject: [PATCH] {subject}\n\n{body}",
+            "0".repeat(40),
+            self.name,
+            self.email,
+            self.date(),
+        )
+    }
+}
+
+impl Header {
+    /// The date as mail has it.
+    fn date(&self) -> String {
+        let local = self.seconds + i64::from(self.offset) * 60;
+        let (days, rest) = (local.div_euclid(86_400), local.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        let east = self.offset.abs();
+        format!(
+            "{}, {day} {} {year:04} {:02}:{:02}:{:02} {}{:02}{:02}",
+            weekday[usize::try_from(days.rem_euclid(7)).unwrap_or_default()],
+            MONTHS[month - 1],
+            rest / 3600,
+            rest / 60 % 60,
+            rest % 60,
+            if self.offset < 0 { '-' } else { '+' },
+            east / 60,
+            east % 60,
+        )
+    }
+
+    /// The message with another value of the trailer `Upstream-Status`.
+    pub fn set_upstream(&mut self, upstream: Upstream) {
+        let old = format!("\nUpstream-Status: {}\n", self.upstream);
+        let new = format!("\nUpstream-Status: {upstream}\n");
+        if let Some(at) = self.message.rfind(&old) {
+            self.message.replace_range(at..at + old.len(), &new);
+            self.upstream = upstream;
+        }
+    }
+}
+
+/// Days since 1970 as year, month (from 1) and day.
+pub fn civil(days: i64) -> (i64, usize, i64) {
+    // Years counted from March, so that the leap day is the last of a year.
+    let z = days + 719_468;
+    let (era, day) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (
+        year,
+        usize::try_from(month).unwrap_or_default(),
+        day_of_year - (153 * shifted + 2) / 5 + 1,
+    )
 }
 
 /// `[PATCH 1/2] Subject` without its tag.
@@ -162,7 +272,7 @@ const MONTHS: &[&str] = &[
 ];
 
 /// An RFC 2822 date, `Thu, 1 Jan 2026 00:00:00 +0000`: seconds since 1970, and minutes east.
-fn parse_date(text: &str) -> Result<(i64, i32)> {
+pub fn parse_date(text: &str) -> Result<(i64, i32)> {
     date(text).ok_or_else(|| {
         Error::usage(format!(
             "`Date: {text}` isn't a date such as `Thu, 1 Jan 2026 00:00:00 +0000`"
@@ -238,6 +348,46 @@ mod tests {
             "Hook the fused primitives into the build\n\nPurpose.\n\nUpstream-Status: not-sent\nFeature: fused\n"
         );
         assert_eq!(header.feature, "fused");
+    }
+
+    #[test]
+    fn a_head_is_written_as_it_was_read() {
+        let unfolded = HEAD.replace("primitives\n into", "primitives into");
+        for date in [
+            "Thu, 1 Jan 2026 00:00:00 +0000",
+            "Thu, 29 Feb 2024 23:59:59 -0530",
+            "Sun, 1 Mar 1970 00:00:01 +1400",
+        ] {
+            let head = unfolded.replace("Thu, 1 Jan 2026 00:00:00 +0000", date);
+            assert_eq!(Header::parse(&head).unwrap().to_string(), head);
+        }
+    }
+
+    #[test]
+    fn the_upstream_status_is_one_of_four() {
+        let id = "a".repeat(40);
+        for text in [
+            "not-sent".to_string(),
+            "sent https://example.org/pull/1".into(),
+            format!("merged {id}"),
+            "never: only for the fork".into(),
+        ] {
+            let head = HEAD.replace("not-sent", &text);
+            let mut header = Header::parse(&head).unwrap();
+            assert_eq!(header.upstream.to_string(), text);
+            header.set_upstream(Upstream::NotSent);
+            assert_eq!(header, Header::parse(HEAD).unwrap());
+        }
+        for wrong in [
+            "sent",
+            "sent it",
+            "merged 12ab",
+            "never",
+            "never: ",
+            "Not-sent",
+        ] {
+            assert!(Upstream::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

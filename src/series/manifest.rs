@@ -14,6 +14,9 @@ use crate::series::path;
 pub struct Manifest {
     /// The pin that the patches apply to exactly.
     pub base: String,
+    /// How many lines of upstream's files a patch may add and take away.
+    #[serde(default = "hooks")]
+    pub budget: usize,
     /// The features, in the order of their commits.
     #[serde(default, rename = "feature")]
     pub features: Vec<FeatureEntry>,
@@ -36,6 +39,23 @@ pub struct FeatureEntry {
     /// What a build with it must have.
     #[serde(default)]
     pub probes: Probes,
+    /// A larger budget of its own.
+    pub exceeds: Option<Exceeds>,
+}
+
+/// Why a patch is larger than hooks.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exceeds {
+    /// How many lines it may add and take away.
+    pub lines: usize,
+    /// Why they can't be overlay files.
+    pub reason: String,
+}
+
+/// The budget where series.toml names none: a dozen hooks with their blank lines.
+fn hooks() -> usize {
+    40
 }
 
 /// `[file in the project, path in MLX's tree]`, or with `"executable"` as a third.
@@ -164,6 +184,14 @@ impl Manifest {
                 return wrong(format!(
                     "its patch \"{}\" is another feature's",
                     feature.patch
+                ));
+            }
+            if let Some(exceeds) = &feature.exceeds
+                && (exceeds.reason.trim().is_empty() || exceeds.lines <= manifest.budget)
+            {
+                return wrong(format!(
+                    "`exceeds` needs a reason, and more lines than the budget of {}",
+                    manifest.budget
                 ));
             }
             for entry in &feature.overlay {

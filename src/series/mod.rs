@@ -4,10 +4,12 @@
 //! tree only as paths. Putting a series onto a tree is [`compose`].
 
 mod diff;
+pub mod export;
 pub mod header;
 pub mod manifest;
 pub mod patch;
 pub mod path;
+pub mod resolutions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +23,7 @@ pub use crate::git::compose::{FeatureCommit, Fork, compose};
 pub use manifest::Probes;
 use manifest::{FeatureEntry, Manifest};
 pub use patch::Patch;
+use resolutions::Resolutions;
 
 /// No source file of ours is larger; a larger one is a mistake.
 const LARGEST_OVERLAY: u64 = 16 << 20;
@@ -33,6 +36,8 @@ pub struct Series {
     pub base: String,
     /// The features in order, those not selected too: a patch stands on all before it.
     pub features: Vec<Feature>,
+    /// Answers to conflicts of a port.
+    pub resolutions: Resolutions,
 }
 
 /// One feature.
@@ -50,6 +55,8 @@ pub struct Feature {
     pub overlay: Vec<Overlay>,
     /// What a build with it must have.
     pub probes: Probes,
+    /// How many lines of upstream's files its patch may add and take away.
+    pub budget: usize,
 }
 
 /// One overlay file.
@@ -75,16 +82,17 @@ pub fn load(layout: &Layout) -> Result<Series> {
     let manifest = Manifest::parse(&text).doing(reading(&path))?;
     let mut features = Vec::new();
     for entry in &manifest.features {
-        let feature = load_feature(layout, entry);
+        let feature = load_feature(layout, entry, manifest.budget);
         features.push(feature.doing(|| format!("reading the feature {}", entry.name))?);
     }
     Ok(Series {
         base: manifest.base,
         features,
+        resolutions: Resolutions::read(&layout.resolutions())?,
     })
 }
 
-fn load_feature(layout: &Layout, entry: &FeatureEntry) -> Result<Feature> {
+fn load_feature(layout: &Layout, entry: &FeatureEntry, budget: usize) -> Result<Feature> {
     let patch = Patch::read(&layout.patches(), &entry.patch)?;
     if patch.header.feature != entry.name {
         return Err(Error::usage(format!(
@@ -109,6 +117,10 @@ fn load_feature(layout: &Layout, entry: &FeatureEntry) -> Result<Feature> {
         patch,
         overlay,
         probes: entry.probes.clone(),
+        budget: entry
+            .exceeds
+            .as_ref()
+            .map_or(budget, |exceeds| exceeds.lines),
     })
 }
 
@@ -198,6 +210,10 @@ impl Series {
             hash.update(bytes);
         };
         field(self.base.as_bytes());
+        for (name, resolution) in self.resolutions.all() {
+            field(name.as_bytes());
+            field(resolution.resolved.as_bytes());
+        }
         for feature in &self.features {
             field(feature.name.as_bytes());
             field(&[u8::from(feature.selected)]);

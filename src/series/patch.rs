@@ -143,10 +143,30 @@ impl Patch {
         let start = match rest.find("\ndiff --git ") {
             Some(at) => at + 1,
             None if rest.starts_with("diff --git ") => 0,
-            None => return Err(Error::usage("it has no diff")),
+            // A feature without hooks; its diffstat says so.
+            None => rest.len(),
         };
+        if let Some(at) = text[..text.len() - rest.len() + start].find('\r') {
+            return Err(Error::usage(format!(
+                "line {} ends in CR LF or has a CR",
+                text[..at].matches('\n').count() + 1
+            ))
+            .hint("an editor or git's core.autocrlf changed the file: `git checkout` it with patches/*.patch set to -text"));
+        }
         let first = text.len() - rest.len() + start;
-        let mut reader = Reader::new(&rest[start..], text[..first].matches('\n').count() + 1);
+        let files = Self::diffs(&rest[start..], text[..first].matches('\n').count() + 1)?;
+        check_diffstat(&rest[..start], &files)?;
+        Ok(Patch {
+            name: name.into(),
+            header,
+            files,
+            bytes,
+        })
+    }
+
+    /// Parses the diffs of a patch file, which begin at its line `first`.
+    pub fn diffs(text: &str, first: usize) -> Result<Vec<FilePatch>> {
+        let mut reader = Reader::new(text, first);
         let mut files: Vec<FilePatch> = Vec::new();
         while !reader.done() {
             let file = reader.file()?;
@@ -158,13 +178,7 @@ impl Patch {
             }
             files.push(file);
         }
-        check_diffstat(&rest[..start], &files)?;
-        Ok(Patch {
-            name: name.into(),
-            header,
-            files,
-            bytes,
-        })
+        Ok(files)
     }
 }
 
@@ -179,13 +193,6 @@ fn text(bytes: &[u8]) -> Result<&str> {
             "line {} has a NUL byte: it is no text",
             line_of(at)
         )));
-    }
-    if let Some(at) = bytes.iter().position(|b| *b == b'\r') {
-        return Err(Error::usage(format!(
-            "line {} ends in CR LF or has a CR, which no file of MLX has",
-            line_of(at)
-        ))
-        .hint("an editor or git's core.autocrlf changed the file: `git checkout` it with patches/*.patch set to -text"));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {
         Error::usage(format!(

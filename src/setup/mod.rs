@@ -12,10 +12,11 @@ use serde::Serialize;
 
 use crate::build::{Build, Options, third_party};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::macos::{Machine, evidence};
+use crate::manager;
 use crate::series::{self, Series};
 use crate::side::Side;
 use crate::source::{self, Served};
@@ -149,13 +150,19 @@ pub fn run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui) -> 
     let since = SystemTime::now();
     // What is wrong in itself is refused before anything is written.
     third_party::check_named(layout, config, &request.options)?;
-    let series = match request.until {
+    let mut series = match request.until {
         Until::Source => None,
         _ => Some(selected(layout, &request.features)?),
     };
     let _lock = Lock::acquire(layout, request.patience, |holder| {
         ui.note(&format!("waiting for another run: {holder}"));
     })?;
+    if manager::recover(layout, ui)? && series.is_some() {
+        series = Some(selected(layout, &request.features)?);
+    }
+    if series.is_some() {
+        manager::refuse_open_session(layout).doing(|| "showing the fork in mlx_local".into())?;
+    }
     let mut chain = Chain {
         layout,
         config,

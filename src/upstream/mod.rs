@@ -1,8 +1,10 @@
-//! The fork and upstream MLX: what would go there, in upstream's manner.
+//! Our features and upstream: what upstream's commits do to them, and what would go there, in
+//! upstream's manner.
 
 pub mod bundle;
 pub mod check;
 mod cpp;
+pub mod drift;
 pub mod format;
 pub mod manifest;
 pub mod mapping;

@@ -9,6 +9,7 @@ mod machine;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Once;
 
 use mlx_fork::build::Options;
 use mlx_fork::config::Config;
@@ -20,11 +21,15 @@ fn layout() -> Layout {
     Layout::discover().unwrap()
 }
 
-/// Builds the framework, and MLX with it, where it is not up to date.
+/// Builds the framework, and MLX with it, where it is not up to date: once for all tests, which
+/// would take each other for the leftovers of an earlier run.
 fn build() {
-    let layout = layout();
-    let config = Config::load(&layout).unwrap();
-    host::build(&layout, &config, &Options::default(), &Silent).unwrap();
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let layout = layout();
+        let config = Config::load(&layout).unwrap();
+        host::build(&layout, &config, &Options::default(), &Silent).unwrap();
+    });
 }
 
 /// One process runs all cases: each new kernel costs a compiler's run, which they share.

@@ -83,9 +83,11 @@ impl Edits {
 
 fn lock(layout: &Layout) -> Result<Lock> {
     let terminal = Terminal::new();
-    Lock::acquire(layout, Duration::from_secs(60), |holder| {
+    let lock = Lock::acquire(layout, Duration::from_secs(60), |holder| {
         terminal.note(&format!("waiting for another run: {holder}"));
-    })
+    })?;
+    mlx_fork::manager::recover(layout, &terminal)?;
+    Ok(lock)
 }
 
 fn list(layout: &Layout, as_json: bool) -> Result<()> {

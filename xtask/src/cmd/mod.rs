@@ -4,9 +4,11 @@ mod artifacts;
 mod bench;
 mod bench_worker;
 mod bindings;
+mod bump;
 mod check_macos;
 mod docs;
 mod doctor;
+mod drift;
 mod edits;
 mod emulate;
 mod emulate_mlx;
@@ -17,6 +19,7 @@ mod lint;
 mod mutants;
 mod parity;
 mod parity_worker;
+mod patch;
 mod probe;
 mod python;
 mod sanitize;
@@ -36,6 +39,9 @@ pub enum Command {
     SetupMlx(Box<setup_mlx::SetupMlx>),
     Doctor(doctor::Doctor),
     Edits(edits::Edits),
+    Drift(drift::Drift),
+    Patch(patch::Patch),
+    Bump(bump::Bump),
     Probe(probe::Probe),
     Parity(parity::Parity),
     Bench(bench::Bench),
@@ -69,6 +75,9 @@ impl Command {
             Command::SetupMlx(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Edits(command) => command.run(),
+            Command::Drift(command) => command.run(),
+            Command::Patch(command) => command.run(),
+            Command::Bump(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Parity(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -1,0 +1,406 @@
+//! Takes what a person changed in `mlx_local` to where it belongs: overlay files into the
+//! project, changes of upstream's files into a patch. Asks where that isn't clear.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::git::draft::File;
+use crate::git::local::{self, State};
+use crate::git::survey::Survey;
+use crate::git::{Oid, edits, merge, refs};
+use crate::manager::edit::{Decided, Finished};
+use crate::manager::journal::Local;
+use crate::manager::plan::{self, Plan, Work};
+use crate::manager::session::Session;
+use crate::manager::{Manager, id};
+use crate::series::{Overlay, Series, path as paths};
+
+/// What a person says of their changes.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The feature whose patch gets changes of upstream's files.
+    pub into: Option<String>,
+    /// New files that are the project's own: path in MLX's tree, file of the project.
+    pub own: BTreeMap<String, String>,
+    /// New files that the patch makes.
+    pub hook: BTreeSet<String>,
+    /// Deleted overlay files that are to leave the series.
+    pub remove: BTreeSet<String>,
+}
+
+/// A change, recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The feature whose patch gets changes of upstream's files.
+    pub feature: Option<String>,
+    /// The commit that `mlx_local` showed.
+    pub baseline: String,
+    /// The commit of what is on disk.
+    pub disk: String,
+    /// New overlay files: path in MLX's tree, file of the project.
+    pub own: BTreeMap<String, String>,
+}
+
+/// Where a changed file goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goes {
+    /// Back to this file of the project.
+    Overlay(String),
+    /// Into the patch of this feature.
+    Patch(String),
+    /// Out of the series.
+    Out,
+}
+
+/// What a refresh does, or would do.
+#[derive(Debug)]
+pub struct Routes {
+    /// Where each changed file goes.
+    pub files: Vec<(String, Goes)>,
+    /// Files that are not part of the fork, and stay where they are.
+    pub left: Vec<PathBuf>,
+}
+
+/// Takes the changes in. `None` where there are none.
+///
+/// # Errors
+/// [`crate::Kind::Conflict`] with questions where it isn't clear where a change goes, or where
+/// it collides with other changes of the series.
+pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Routes, Finished)>> {
+    let session = manager.session()?;
+    if let Some(stopped @ Session::Stopped(_)) = &session {
+        return Err(Error::conflict(stopped.describe()).hint(stopped.ways_out()));
+    }
+    let series = crate::series::load(manager.layout)?;
+    let into = match (&request.into, &session) {
+        (Some(name), Some(Session::Edit { feature })) if name != feature => {
+            return Err(Error::usage(format!(
+                "the patch of {feature} is open, and the changes are to go into {name}"
+            ))
+            .hint("leave --into out, or end the edit: cargo xtask patch --abort"));
+        }
+        (Some(name), _) => Some(name.clone()),
+        (None, Some(Session::Edit { feature })) => Some(feature.clone()),
+        (None, _) => None,
+    };
+    if let Some(name) = &into {
+        plan::position(series.features.iter().map(|f| f.name.as_str()), name)?;
+    }
+    let seen = Survey::take(manager.layout, &manager.repo, None)?;
+    if let Some(obstacle) = seen.obstacles.iter().find(|o| !o.can_be_kept) {
+        return Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()));
+    }
+    let baseline = manager.shown(&seen)?;
+    refuse_other_base(manager, &series, baseline)?;
+    let mut extra = seen.paths_of_edits();
+    let named = request.own.keys().chain(&request.hook);
+    extra.extend(named.map(|path| path.as_bytes().to_vec()));
+    let disk = local::snapshot(manager.layout, baseline, &extra)?;
+    let changes = local::changes(&manager.repo, baseline, disk)?;
+    let left: Vec<PathBuf> = seen
+        .untracked
+        .iter()
+        .filter(|path| path.to_str().is_none_or(|path| !changes.contains_key(path)))
+        .cloned()
+        .collect();
+    let named = request
+        .own
+        .keys()
+        .chain(&request.hook)
+        .chain(&request.remove);
+    if let Some(none) = named.into_iter().find(|path| !changes.contains_key(*path)) {
+        return Err(Error::usage(format!("{none} isn't changed in mlx_local"))
+            .hint("files are named by their path from mlx_local: `cargo xtask edits` lists them"));
+    }
+    if changes.is_empty() && session.is_none() {
+        return Ok(None);
+    }
+    let files = routes(&series, into.as_deref(), request, &changes)?;
+    let plan = Plan::Refresh(Taken {
+        feature: into,
+        baseline: baseline.to_string(),
+        disk: disk.to_string(),
+        own: request.own.clone(),
+    });
+    let before = Local {
+        state: State {
+            shown: baseline,
+            worktree: Some(disk).filter(|disk| *disk != baseline),
+        },
+        session: crate::git::record::at(&manager.repo, crate::manager::session::REFERENCE),
+    };
+    let kept = keep_commits(manager, baseline)?;
+    let finished = manager.run(plan, Decided::default(), before, before)?;
+    let finished = Finished { kept, ..finished };
+    Ok(Some((Routes { files, left }, finished)))
+}
+
+/// Commits that a person made on top of the fork: their content is taken, and they themselves
+/// stay under a reference.
+fn keep_commits(manager: &Manager<'_>, baseline: Oid) -> Result<Option<String>> {
+    let head = manager.repo.head().ok().and_then(|head| head.target());
+    let Some(head) = head.filter(|head| *head != baseline) else {
+        return Ok(None);
+    };
+    let name = edits::free_name(&manager.repo)?;
+    refs::set(&manager.repo, &name, head)?;
+    Ok(Some(name))
+}
+
+/// Edits are compared with the fork that is shown: on another commit than the series' own,
+/// they would have to be carried back, which nobody asked for.
+fn refuse_other_base(manager: &Manager<'_>, series: &Series, shown: Oid) -> Result<()> {
+    let pin = manager.pin(&series.base)?;
+    let above = manager
+        .repo
+        .graph_descendant_of(shown, pin)
+        .unwrap_or(false);
+    if above || shown == pin {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "mlx_local shows the fork on another commit than {}, which the series is made for",
+        series.base
+    ))
+    .hint(format!(
+        "`cargo xtask edits keep`, `MLX_REF={} cargo xtask setup-mlx --until fork`, and bring the edits back there",
+        series.base
+    )))
+}
+
+/// Where each change goes; all questions at once where something isn't clear.
+fn routes(
+    series: &Series,
+    into: Option<&str>,
+    request: &Request,
+    changes: &BTreeMap<String, local::Became>,
+) -> Result<Vec<(String, Goes)>> {
+    let mut files = Vec::new();
+    let mut questions = Vec::new();
+    let mut ask = |question: String, answer: String| questions.push((question, answer));
+    for (path, (before, after)) in changes {
+        if let Some(why) = paths::refuse(path) {
+            return Err(Error::usage(format!("mlx_local/{path} {why}")));
+        }
+        let goes = if let Some(overlay) = series.overlay_at(path) {
+            match after {
+                Some(_) => Goes::Overlay(overlay.source.clone()),
+                None if request.remove.contains(path) => Goes::Out,
+                None => {
+                    ask(
+                        format!("{path} is deleted; it is {} of the project", overlay.source),
+                        format!("--remove {path} takes it out of the series"),
+                    );
+                    continue;
+                }
+            }
+        } else if let Some(source) = request.own.get(path) {
+            if let Some(why) = paths::refuse(source) {
+                return Err(Error::usage(format!(
+                    "the file of the project {source:?} {why}"
+                )));
+            }
+            Goes::Overlay(source.clone())
+        } else if before.is_some() || request.hook.contains(path) {
+            match into {
+                Some(feature) => Goes::Patch(feature.into()),
+                None => {
+                    ask(
+                        format!("{path} is upstream's{}", touched_by(series, path)),
+                        "--into FEATURE says into which patch it goes".into(),
+                    );
+                    continue;
+                }
+            }
+        } else {
+            ask(
+                format!("{path} is new"),
+                format!(
+                    "--own {path}={} makes it a file of the project, --hook {path} a part of the patch",
+                    neighbour(series, path)
+                ),
+            );
+            continue;
+        };
+        files.push((path.clone(), goes));
+    }
+    if !request.own.is_empty() && into.is_none() {
+        ask(
+            "a new file of the project belongs to a feature".into(),
+            "--into FEATURE says to which".into(),
+        );
+    }
+    if questions.is_empty() {
+        return Ok(files);
+    }
+    let list: Vec<String> = questions
+        .iter()
+        .map(|(q, _)| format!("\n    {q}"))
+        .collect();
+    let mut error = Error::conflict(format!(
+        "it isn't clear where these changes go; nothing was written{}",
+        list.concat()
+    ));
+    let mut answers: Vec<&String> = questions.iter().map(|(_, answer)| answer).collect();
+    answers.dedup();
+    for answer in answers {
+        error = error.hint(answer.clone());
+    }
+    Err(error)
+}
+
+fn touched_by(series: &Series, path: &str) -> String {
+    let touching = series.features.iter().filter(|feature| {
+        let mut files = feature.patch.files.iter();
+        files.any(|file| file.path == path)
+    });
+    let names: Vec<&str> = touching.map(|feature| feature.name.as_str()).collect();
+    match names[..] {
+        [] => String::new(),
+        _ => format!(", and changed by {}", names.join(", ")),
+    }
+}
+
+/// Where a new file would stand in the project, by the overlay files next to it.
+fn neighbour(series: &Series, path: &str) -> String {
+    let mut folder = path;
+    while let Some((above, _)) = folder.rsplit_once('/') {
+        folder = above;
+        for file in series.features.iter().flat_map(|f| &f.overlay) {
+            let rest = file
+                .target
+                .strip_prefix(folder)
+                .and_then(|r| r.strip_prefix('/'));
+            if let Some(root) = rest.and_then(|rest| file.source.strip_suffix(rest)) {
+                return format!("{root}{}", &path[folder.len() + 1..]);
+            }
+        }
+    }
+    format!("mlx_primitives/{path}")
+}
+
+/// Puts recorded changes into the features of a plan.
+pub fn apply(manager: &Manager<'_>, work: &mut Work, taken: &Taken) -> Result<()> {
+    let changes = local::changes(&manager.repo, id(&taken.baseline)?, id(&taken.disk)?)?;
+    let names = work.steps.iter().map(|step| step.feature.name.as_str());
+    let into = match &taken.feature {
+        Some(name) => Some(plan::position(names, name)?),
+        None => None,
+    };
+    let mut collisions = Vec::new();
+    for (path, (before, after)) in changes {
+        let mut merged = |there: Option<File>| {
+            let result = merge(&path, before.as_ref(), there.as_ref(), after.as_ref());
+            if let Ok(None) = result {
+                collisions.push(format!("\n    mlx_local/{path}"));
+            }
+            result
+        };
+        let steps = work.steps.iter_mut();
+        let overlay = steps
+            .flat_map(|step| &mut step.feature.overlay)
+            .find(|file| file.target == path);
+        if let Some(overlay) = overlay {
+            let there = File {
+                content: overlay.content.clone(),
+                executable: overlay.executable,
+            };
+            match merged(Some(there))? {
+                Some(Some(file)) => {
+                    overlay.content = file.content;
+                    overlay.executable = file.executable;
+                }
+                Some(None) => {
+                    for step in &mut work.steps {
+                        step.feature.overlay.retain(|file| file.target != path);
+                    }
+                }
+                None => {}
+            }
+            continue;
+        }
+        let at = into.ok_or_else(|| Error::bug(format!("{path} has no patch to go to")))?;
+        if let (Some(source), Some(file)) = (taken.own.get(&path), &after) {
+            work.steps[at].feature.overlay.push(Overlay {
+                source: source.clone(),
+                target: path.clone(),
+                executable: file.executable,
+                content: file.content.clone(),
+            });
+            continue;
+        }
+        let base = below(manager, work, at, &path)?;
+        let step = &mut work.steps[at];
+        let there = match step.changes.get(&path) {
+            Some(change) => change.after.clone(),
+            None => base.clone(),
+        };
+        if let Some(after) = merged(there)? {
+            let change = crate::git::stack::Change {
+                before: base,
+                after,
+            };
+            if change.before == change.after {
+                step.changes.remove(&path);
+            } else {
+                step.changes.insert(path, change);
+            }
+        }
+    }
+    if collisions.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "these edits collide with what the series has there by now; nothing was written{}",
+        collisions.concat()
+    ))
+    .hint("`cargo xtask patch edit FEATURE` opens the patch by itself: make the edit there")
+    .hint("`cargo xtask edits keep` puts the edits aside first"))
+}
+
+/// What the file is below feature `at`.
+fn below(manager: &Manager<'_>, work: &Work, at: usize, path: &str) -> Result<Option<File>> {
+    let earlier = work.steps[..at].iter().rev();
+    let mut changed = earlier.filter_map(|step| step.changes.get(path));
+    if let Some(change) = changed.next() {
+        return Ok(change.after.clone());
+    }
+    let draft = crate::git::draft::Draft::of_commit(&manager.repo, work.from)?;
+    Ok(match draft.find(path)? {
+        crate::git::draft::Found::File(file) => Some(file),
+        _ => None,
+    })
+}
+
+/// What `there` becomes by the change from `before` to `after`; `None` where that collides.
+fn merge(
+    path: &str,
+    before: Option<&File>,
+    there: Option<&File>,
+    after: Option<&File>,
+) -> Result<Option<Option<File>>> {
+    if there == before {
+        return Ok(Some(after.cloned()));
+    }
+    if there == after {
+        return Ok(Some(there.cloned()));
+    }
+    let (Some(before), Some(there), Some(after)) = (before, there, after) else {
+        return Ok(None);
+    };
+    let parts = merge::three_way(path, &before.content, &there.content, &after.content)?;
+    let executable = if after.executable == before.executable {
+        there.executable
+    } else {
+        after.executable
+    };
+    Ok(merge::clear(&parts).map(|content| {
+        Some(File {
+            content,
+            executable,
+        })
+    }))
+}

@@ -1,0 +1,246 @@
+//! An operation that stops: all places are told, and it goes on, without, or back.
+
+use std::fs;
+
+use mlx_fork::Kind;
+use mlx_fork::git::history::History;
+use mlx_fork::manager::bump::Onto;
+use mlx_fork::manager::plan::Plan;
+
+use super::*;
+
+/// A project whose later pin changed the lines that the second feature stands on.
+fn conflicting() -> Project {
+    let project = shown();
+    let repo = project.repo();
+    let mut files = synthetic::later_upstream();
+    for (path, content, _) in &mut files {
+        if *path == BINDING {
+            *content = content.replace("binding line 15\n", "binding line fifteen\n");
+        }
+        if *path == EXPORT {
+            *content = content.replace("export line 30\n", "export line thirty\n");
+        }
+    }
+    let next = synthetic::commit(&repo, synthetic::tree(&repo, &files));
+    repo.reference("refs/mlx-fork/pins/next", next, true, "")
+        .unwrap();
+    project
+}
+
+fn bump(project: &Project) -> Plan {
+    let commit = project.git(&["rev-parse", "refs/mlx-fork/pins/next"]);
+    Plan::Bump(Onto {
+        pin: "next".into(),
+        commit,
+        files: BTreeMap::new(),
+    })
+}
+
+/// Goes on, without the checks of `bump`.
+fn go_on(project: &Project) -> Result<Finished> {
+    let manager = manager(project);
+    let ready = manager.work_on()?;
+    manager.finish(ready)
+}
+
+fn assert_on_next(project: &Project) {
+    let series = project.series();
+    assert_eq!(series.base, "next");
+    let next = project.git(&["rev-parse", "refs/mlx-fork/pins/next"]);
+    let fork = mlx_fork::series::compose(&project.layout, &series, &next).unwrap();
+    assert_eq!(project.git(&["rev-parse", "HEAD"]), fork.id);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert!(!fork.ported);
+}
+
+#[test]
+fn all_conflicts_are_told_and_resolved_one_feature_after_the_other() {
+    let project = conflicting();
+    let before = files(&project);
+    let error = run(&project, bump(&project)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    for part in [
+        "stopped at fused",
+        "0001-fused.patch: mlx/export.cpp",
+        "0002-second.patch: python/src/mlx.cpp",
+    ] {
+        assert!(error.what().contains(part), "{error}");
+    }
+    assert_eq!(files(&project), before);
+    // What has markers isn't taken.
+    let error = go_on(&project).unwrap_err();
+    assert!(
+        error.what().contains("mlx_local/mlx/export.cpp:"),
+        "{error}"
+    );
+    let resolved = fs::read_to_string(project.local(EXPORT)).unwrap();
+    assert!(
+        resolved.contains("<<<<<<< upstream\nexport line thirty\n"),
+        "{resolved}"
+    );
+    resolve(&project, EXPORT, "hook two\nexport line thirty\n");
+    let error = go_on(&project).unwrap_err();
+    assert!(error.what().contains("stopped at second"), "{error}");
+    resolve(&project, BINDING, "binding line fifteen\nbind\n");
+    go_on(&project).unwrap();
+    assert_on_next(&project);
+    let kept: Vec<String> = files(&project)
+        .into_keys()
+        .filter(|f| f.contains("resolutions"))
+        .collect();
+    assert_eq!(kept.len(), 2);
+    // The way back, and the same again without a question.
+    manager(&project).undo().unwrap();
+    assert_eq!(files(&project), before);
+    assert_in_step(&project);
+    manager(&project).redo().unwrap();
+    let after = files(&project);
+    manager(&project).undo().unwrap();
+    for name in kept {
+        let full = project.layout.root().join(&name);
+        fs::create_dir_all(full.parent().unwrap()).unwrap();
+        fs::write(full, &after[&name]).unwrap();
+    }
+    run(&project, bump(&project)).unwrap();
+    assert_eq!(files(&project), after);
+    assert_on_next(&project);
+}
+
+/// Puts `text` in the place of what is between the markers.
+fn resolve(project: &Project, path: &str, text: &str) {
+    let file = project.local(path);
+    let content = fs::read_to_string(&file).unwrap();
+    let start = content.find("<<<<<<< ").unwrap();
+    let end = content.find(">>>>>>> ").unwrap();
+    let end = end + content[end..].find('\n').unwrap() + 1;
+    fs::write(
+        file,
+        format!("{}{text}{}", &content[..start], &content[end..]),
+    )
+    .unwrap();
+}
+
+#[test]
+fn an_aborted_operation_leaves_nothing_and_keeps_what_was_done() {
+    let project = conflicting();
+    let before = files(&project);
+    run(&project, bump(&project)).unwrap_err();
+    resolve(&project, EXPORT, "half of an answer\n");
+    let finished = manager(&project).abort().unwrap();
+    assert_eq!(files(&project), before);
+    assert_in_step(&project);
+    let kept = finished.kept.unwrap();
+    let shown = project.git(&["show", &format!("{kept}:{EXPORT}")]);
+    assert!(shown.contains("half of an answer"), "{shown}");
+    assert_eq!(manager(&project).abort().unwrap_err().kind(), Kind::Usage);
+}
+
+#[test]
+fn a_skipped_feature_is_left_out_and_what_requires_it_says_so() {
+    let project = conflicting();
+    run(&project, bump(&project)).unwrap_err();
+    let error = manager(&project).skip().unwrap_err();
+    assert!(error.what().contains("second requires fused"), "{error}");
+    resolve(&project, EXPORT, "hook two\nexport line thirty\n");
+    go_on(&project).unwrap_err();
+    let finished = manager(&project).skip().unwrap();
+    assert_eq!(finished.skipped, ["second"]);
+    assert_on_next(&project);
+    assert_eq!(project.series().features.len(), 1);
+}
+
+#[test]
+fn while_a_conflict_waits_other_operations_do_not_begin() {
+    let project = conflicting();
+    run(&project, bump(&project)).unwrap_err();
+    let features = vec!["second".to_string()];
+    let attempts: [&dyn Fn() -> Result<Finished>; 4] = [
+        &|| {
+            run(
+                &project,
+                Plan::Drop {
+                    features: features.clone(),
+                },
+            )
+        },
+        &|| manager(&project).edit("fused"),
+        &|| take(&project, &Request::default()).map(|_| panic!("taken")),
+        &|| manager(&project).undo(),
+    ];
+    for attempt in attempts {
+        let error = attempt().unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.what().contains("waits at fused"), "{error}");
+    }
+}
+
+#[test]
+fn a_refresh_that_breaks_a_later_patch_stops_there_and_can_be_aborted_with_its_edit() {
+    let project = shown();
+    let before = files(&project);
+    manager(&project).edit("fused").unwrap();
+    edit_local(
+        &project,
+        BINDING,
+        "binding line 15\nbinding line 16\n",
+        "binding line XV\nbinding line XVI\n",
+    );
+    let edited = fs::read(project.local(BINDING)).unwrap();
+    let error = take(&project, &Request::default()).unwrap_err();
+    assert!(error.what().contains("stopped at second"), "{error}");
+    manager(&project).abort().unwrap();
+    assert_eq!(fs::read(project.local(BINDING)).unwrap(), edited);
+    assert_eq!(files(&project), before);
+    take(&project, &Request::default()).unwrap_err();
+    resolve(
+        &project,
+        BINDING,
+        "binding line XV\nbind\nbinding line XVI\n",
+    );
+    go_on(&project).unwrap();
+    assert_in_step(&project);
+}
+
+#[test]
+fn the_commits_of_upstream_that_moved_a_place_are_named_where_history_is_at_hand() {
+    let project = shown();
+    let repo = project.repo();
+    let commit = |parent: git2::Oid, from: &str, to: &str, subject: &str| {
+        let mut files = synthetic::upstream();
+        for (path, content, _) in &mut files {
+            if *path == EXPORT {
+                *content = content.replace("export line 3\n", "export line three\n");
+                *content = content.replace(from, to);
+            }
+        }
+        let tree = repo.find_tree(synthetic::tree(&repo, &files)).unwrap();
+        let parent = repo.find_commit(parent).unwrap();
+        let who =
+            git2::Signature::new("Up", "up@stream", &git2::Time::new(1_770_000_000, 0)).unwrap();
+        repo.commit(None, &who, &who, subject, &tree, &[&parent])
+            .unwrap()
+    };
+    let first = commit(project.base, "", "", "Spell three (#7)\n");
+    let second = commit(
+        first,
+        "export line 30\n",
+        "export line thirty\n",
+        "Spell thirty (#8)\n",
+    );
+    repo.reference("refs/mlx-fork/pins/next", second, true, "")
+        .unwrap();
+    let mut manager = manager(&project);
+    manager.history = Some(History::open(&project.layout.mlx_local()).unwrap());
+    let local = manager.clean().unwrap();
+    let error = manager
+        .run(bump(&project), Decided::default(), local, local)
+        .map(|_| ())
+        .unwrap_err();
+    let named = format!(
+        "upstream {} 2026-02-02 Spell thirty (#8)",
+        &second.to_string()[..10]
+    );
+    assert!(error.what().contains(&named), "{error}");
+    assert!(!error.what().contains("#7"), "{error}");
+}
