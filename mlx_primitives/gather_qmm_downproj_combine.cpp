@@ -78,19 +78,10 @@ array gather_qmm_downproj_combine(
         << dtype << ", or float32 but got " << weights.dtype() << ".";
     throw std::invalid_argument(msg.str());
   }
-  Shape shape;
-  try {
-    shape = product_shape(h, rhs_indices, weights);
-  } catch (const std::invalid_argument&) {
-    std::ostringstream msg;
-    msg << "[" << tag << "] h (..., k, K), rhs_indices (..., k) and weights "
-        << "(..., k) must broadcast but got shapes " << h.shape() << ", "
-        << rhs_indices.shape() << " and " << weights.shape() << ".";
-    throw std::invalid_argument(msg.str());
-  }
-  shape.back() = outer;
 
   auto s = to_stream(s_);
+  auto primitive = std::make_shared<GatherQMMDownprojCombine>(
+      s, q.group_size, q.bits, q.mode, transpose, acc);
   std::vector<array> inputs{astype(h, dtype, s), w};
   if (q.affine()) {
     inputs.push_back(astype(scales, dtype, s));
@@ -100,11 +91,21 @@ array gather_qmm_downproj_combine(
   }
   inputs.push_back(rhs_indices);
   inputs.push_back(weights);
+
+  Shape shape;
+  try {
+    shape = primitive->output_shapes(inputs)[0];
+  } catch (const std::invalid_argument&) {
+    std::ostringstream msg;
+    msg << "[" << tag << "] h (..., k, K), rhs_indices (..., k) and weights "
+        << "(..., k) must broadcast but got shapes " << h.shape() << ", "
+        << rhs_indices.shape() << " and " << weights.shape() << ".";
+    throw std::invalid_argument(msg.str());
+  }
   return array(
       std::move(shape),
       fused::weighted_sum_type(acc, dtype, weights.dtype()),
-      std::make_shared<GatherQMMDownprojCombine>(
-          s, q.group_size, q.bits, q.mode, transpose, acc),
+      std::move(primitive),
       std::move(inputs));
 }
 

@@ -91,6 +91,13 @@ impl Error {
         self
     }
 
+    /// The same error, meaning something else to the caller: who knows whose fault it is.
+    #[must_use]
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// What the error means to the caller.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod aside;
+pub mod branch;
 pub mod carry;
 pub mod changes;
 pub mod checkout;

@@ -3,11 +3,10 @@
 import os
 import tempfile
 
+import fused_reference as ref
 import mlx.core as mx
 import mlx_tests
 import numpy as np
-
-import fused_reference as ref
 
 ACCUMULATES = ["fma", "no_fma", "exact", "fp32", "fp32_no_fma", "native"]
 

@@ -1,11 +1,10 @@
 # Copyright © 2026 The mlx-fork authors
 
 
+import fused_reference as ref
 import mlx.core as mx
 import mlx_tests
 import numpy as np
-
-import fused_reference as ref
 
 
 def silu(g, u, dtype):

@@ -3,10 +3,9 @@
 import os
 import tempfile
 
+import fused_reference as ref
 import mlx.core as mx
 import mlx_tests
-
-import fused_reference as ref
 import test_gather_qmm_swiglu as base
 from test_gather_qmm_swiglu import stock
 

@@ -26,6 +26,7 @@ mod sanitize;
 mod setup_mlx;
 mod side;
 mod test;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ pub enum Command {
     Sanitize(sanitize::Sanitize),
     CheckMacos(check_macos::CheckMacos),
     Mutants(mutants::Mutants),
+    Upstream(upstream::Upstream),
     Test(test::Test),
     Lint(lint::Lint),
     Bindings(bindings::Bindings),
@@ -88,6 +90,7 @@ impl Command {
             Command::Sanitize(command) => command.run(),
             Command::CheckMacos(command) => command.run(),
             Command::Mutants(command) => command.run(),
+            Command::Upstream(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Lint(command) => command.run(),
             Command::Bindings(command) => command.run(),
