@@ -220,16 +220,20 @@ fn others(layout: &Layout, copy: &Path, pin: &str) {
         let mails: Vec<u8> = patches.iter().flat_map(|p| fs::read(p).unwrap()).collect();
         fs::write(&series, mails).unwrap();
         let import = ["import", "--mbox", "series.mbox"].map(String::from);
-        run(copy, "stg", &["init".to_string()]);
-        for _ in 0..RUNS_OF_OTHERS {
+        for round in 0..RUNS_OF_OTHERS {
+            git(
+                copy,
+                &["checkout", "--quiet", "-B", &format!("stack{round}"), pin],
+            );
+            run(copy, "stg", &["init".to_string()]);
             times.part("stg import", || run(copy, "stg", &import));
             run(copy, "stg", &["pop", "--all"].map(String::from));
             times.part("stg push --all", || {
                 run(copy, "stg", &["push", "--all"].map(String::from))
             });
-            run(copy, "stg", &["delete", "f..l"].map(String::from));
         }
         fs::remove_file(series).unwrap();
+        git(copy, &["checkout", "--quiet", "-B", "work", pin]);
     }
     if is_there("quilt") {
         let folder = copy.join("patches");
