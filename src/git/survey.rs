@@ -396,12 +396,10 @@ impl Survey {
 
     /// Refuses what nothing can put aside: git in the middle of something.
     pub fn refuse_unfinished(&self) -> Result<()> {
-        match self.obstacles.iter().find(|o| !o.can_be_kept) {
-            Some(obstacle) => {
-                Err(Error::conflict(obstacle.what.clone()).hint(obstacle.way_out.clone()))
-            }
-            None => Ok(()),
-        }
+        let stops = self.obstacles.iter().find(|o| !o.can_be_kept);
+        stops.map_or(Ok(()), |o| {
+            Err(Error::conflict(o.what.clone()).hint(o.way_out.clone()))
+        })
     }
 
     /// The files of [`Self::edits`].
