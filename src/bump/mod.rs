@@ -5,33 +5,30 @@
 //! series and `mlx_local` of the project change at the end or not at all. Only the builds
 //! under target/mlx are the candidate's from the first one on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::symlink;
+mod candidate;
+mod pinning;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
-use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::build::Options;
 use crate::config::Config;
-use crate::error::{Doing, Error, Result, reading, writing};
+use crate::error::{Error, Result};
 use crate::git::draft::File;
 use crate::git::history::History;
 use crate::git::stack;
-use crate::git::store::{self, Content};
-use crate::git::{Repository, raw_commit, refs};
 use crate::layout::Layout;
+use crate::manager::Manager;
 use crate::manager::bump::Onto;
 use crate::manager::edit::{Decided, Finished, Ready};
 use crate::manager::plan::{self, Done, Outcome, Plan};
-use crate::manager::project;
 use crate::manager::session::Session;
-use crate::manager::{Manager, id};
 use crate::series::Series;
 use crate::setup::{self, Mode, Until};
-use crate::source::{self, Choice, Served};
+use crate::source::{self, Choice};
 use crate::suites;
 use crate::ui::Ui;
 use crate::upstream::drift::places::{self, Carried};
@@ -301,7 +298,7 @@ impl<'u> Course<'u> {
         self.ui.step("source");
         let start = Instant::now();
         let served = source::obtain(manager.layout, config, request, self.ui)?;
-        let onto = onto(manager, &served)?;
+        let onto = pinning::onto(manager, &served)?;
         self.passed(
             "source",
             format!("{} from {}", onto.pin, served.mirror),
@@ -321,7 +318,7 @@ impl<'u> Course<'u> {
         if request.until < Until::Build {
             return Ok(());
         }
-        let candidate = Candidate::create(layout, done, onto)?;
+        let candidate = candidate::Candidate::create(layout, done, onto)?;
         let config = Config::load(&candidate.layout)?;
         let setup = setup::Request {
             source: source::Request {
@@ -427,151 +424,4 @@ fn moved(
         }
     }
     Ok(findings)
-}
-
-/// What makes the commit a pin of the project, and the one that is used.
-fn onto(manager: &Manager<'_>, served: &Served) -> Result<Onto> {
-    let layout = manager.layout;
-    let text = fs::read_to_string(layout.config()).doing(reading(&layout.config()))?;
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|e: toml_edit::TomlError| Error::usage(e.to_string()))
-        .doing(reading(&layout.config()))?;
-    let mut files = BTreeMap::new();
-    let pin = match (&served.pin, &served.unpinned) {
-        (Some(pin), _) => pin.clone(),
-        (None, lines) => {
-            let name = lines.as_deref().and_then(|lines| lines.split('"').nth(1));
-            let name = name.unwrap_or(&served.commit).to_string();
-            let commit = id(&served.commit)?;
-            let mut table = Table::new();
-            table.insert("commit", value(&served.commit));
-            table.insert("tree", value(&served.tree));
-            if let Some(pins) = document.get_mut("pins").and_then(Item::as_table_mut) {
-                pins.insert(&name, Item::Table(table));
-            }
-            let raw = raw_commit(&manager.repo, commit)?;
-            files.insert(format!("patches/pins/{name}.commit"), raw);
-            let listing = listing(&manager.repo, served)?;
-            files.insert(format!("patches/pins/{name}.tree"), listing);
-            refs::set(&manager.repo, &source::pin_reference(&name), commit)?;
-            name
-        }
-    };
-    if let Some(used) = document.get_mut("pin").and_then(Item::as_value_mut) {
-        let decor = used.decor().clone();
-        *used = toml_edit::Value::from(pin.clone());
-        *used.decor_mut() = decor;
-    }
-    files.insert("fork.toml".into(), document.to_string().into_bytes());
-    Ok(Onto {
-        pin,
-        commit: served.commit.clone(),
-        files,
-    })
-}
-
-/// The files of a commit as `git ls-tree -r` lists them.
-fn listing(repo: &Repository, served: &Served) -> Result<Vec<u8>> {
-    let files = crate::git::tree::list(repo, id(&served.tree)?)?;
-    let mut text = Vec::new();
-    for (path, entry) in files {
-        let kind = if entry.mode == 0o160_000 {
-            "commit"
-        } else {
-            "blob"
-        };
-        text.extend(format!("{:06o} {kind} {}\t", entry.mode, entry.id).bytes());
-        text.extend(path);
-        text.push(b'\n');
-    }
-    Ok(text)
-}
-
-/// A project beside the project, with the series as it is to become. Gone with the value.
-struct Candidate {
-    layout: Layout,
-}
-
-impl Candidate {
-    fn create(layout: &Layout, done: &Done, onto: &Onto) -> Result<Self> {
-        let root = layout.target().join("bump");
-        remove(&root)?;
-        fs::create_dir_all(&root).doing(writing(&root))?;
-        let candidate = Candidate {
-            layout: Layout::at(&root, layout.target()),
-        };
-        // What the series is made of is copied; the rest of the project is only read.
-        let sources = done
-            .series
-            .features
-            .iter()
-            .flat_map(|feature| &feature.overlay);
-        let mut copied: BTreeSet<&str> = sources
-            .filter_map(|file| file.source.split('/').next())
-            .collect();
-        copied.extend(["patches", "fork.toml"]);
-        for item in fs::read_dir(layout.root()).doing(reading(layout.root()))? {
-            let name = item.doing(reading(layout.root()))?.file_name();
-            let (from, to) = (layout.root().join(&name), root.join(&name));
-            if ["mlx_local", "target", ".git"]
-                .iter()
-                .any(|own| name == *own)
-            {
-                continue;
-            }
-            if name.to_str().is_none_or(|name| !copied.contains(name)) {
-                symlink(&from, &to).doing(writing(&to))?;
-            } else if from.is_dir() {
-                copy(&from, &to)?;
-            } else {
-                fs::copy(&from, &to).doing(writing(&to))?;
-            }
-        }
-        project::write(&candidate.layout, &done.writes)?;
-        let repo = crate::git::survey::open(layout)?;
-        let commit = id(&onto.commit)?;
-        let doing = || format!("copying {}", onto.pin);
-        let tree = repo.find_commit(commit).doing(doing)?.tree_id();
-        let config = Config::load(&candidate.layout)?;
-        let raw = raw_commit(&repo, commit)?;
-        let content = Content {
-            from: &repo,
-            tree,
-            commit: &raw,
-            reference: &source::pin_reference(&onto.pin),
-            url: &config.upstream.url,
-        };
-        store::put(&candidate.layout.mlx_local(), &content).doing(doing)?;
-        Ok(candidate)
-    }
-}
-
-impl Drop for Candidate {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.layout.root());
-    }
-}
-
-fn remove(folder: &std::path::Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).doing(|| format!("removing {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
-    fs::create_dir_all(to).doing(writing(to))?;
-    for item in fs::read_dir(from).doing(reading(from))? {
-        let item = item.doing(reading(from))?;
-        let (source, target) = (item.path(), to.join(item.file_name()));
-        if source.is_dir() {
-            copy(&source, &target)?;
-        } else {
-            fs::copy(&source, &target).doing(writing(&target))?;
-        }
-    }
-    Ok(())
 }
