@@ -194,7 +194,8 @@ impl<'r> Stack<'r> {
         self.draft.begin();
         let mut stuck = Vec::new();
         for file in &step.feature.overlay {
-            if let Some(misfit) = place_overlay(&mut self.draft, file)? {
+            if let Some(mut misfit) = place_overlay(&mut self.draft, file)? {
+                misfit.now = "upstream has a file of that name".into();
                 stuck.push(Stuck {
                     feature: step.feature.name.clone(),
                     origin: file.target.clone(),
@@ -371,7 +372,8 @@ fn misfits(feature: &Feature, path: &str, there: Option<&File>) -> Vec<Misfit> {
         return whole("the change doesn't merge");
     };
     let Some(there) = there else {
-        return whole("the file isn't there any more");
+        let gone = |hunk| place::misfit(&patch.name, file, hunk, "the file isn't there".into());
+        return file.hunks.iter().map(gone).collect();
     };
     let found = place::lines(&there.content);
     let mut here = Vec::new();

@@ -135,6 +135,14 @@ impl Patch {
     /// Parses the bytes of a patch file.
     pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Self> {
         let text = text(&bytes)?;
+        let head = text.find("\ndiff --git ").unwrap_or(text.len());
+        if let Some(at) = text[..head].find('\r') {
+            return Err(Error::usage(format!(
+                "line {} ends in CR LF or has a CR",
+                text[..at].matches('\n').count() + 1
+            ))
+            .hint("an editor or git's core.autocrlf changed the file: `git checkout` it with patches/*.patch set to -text"));
+        }
         let cut = text
             .find("\n---\n")
             .ok_or_else(|| Error::usage("no line `---` after the message"))?;
@@ -146,13 +154,6 @@ impl Patch {
             // A feature without hooks; its diffstat says so.
             None => rest.len(),
         };
-        if let Some(at) = text[..text.len() - rest.len() + start].find('\r') {
-            return Err(Error::usage(format!(
-                "line {} ends in CR LF or has a CR",
-                text[..at].matches('\n').count() + 1
-            ))
-            .hint("an editor or git's core.autocrlf changed the file: `git checkout` it with patches/*.patch set to -text"));
-        }
         let first = text.len() - rest.len() + start;
         let files = Self::diffs(&rest[start..], text[..first].matches('\n').count() + 1)?;
         check_diffstat(&rest[..start], &files)?;

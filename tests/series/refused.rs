@@ -75,13 +75,17 @@ fn hostile_and_damaged_patches_are_refused_and_nothing_is_written() {
         (text("empty", String::new()), "empty"),
         (
             text("no diff", good[..good.find("diff --git").unwrap()].into()),
-            "no diff",
+            "it has 0, 0 and 0: it is cut off",
         ),
         (text("CRLF", good.replace('\n', "\r\n")), "CR"),
         (
             text(
-                "one CR",
-                good.replacen("export line 9\n", "export line 9\r\n", 1),
+                "one CR in the head",
+                good.replacen(
+                    "Upstream-Status: not-sent\n",
+                    "Upstream-Status: not-sent\r\n",
+                    1,
+                ),
             ),
             "CR",
         ),
