@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,7 +240,8 @@ fn child_runs_one_operation() {
     let name = std::env::var("MANAGER_KILL_SCENE").unwrap();
     let scene = SCENES.iter().find(|scene| scene.name == name).unwrap();
     let project = Project {
-        dir: tempfile::tempdir().unwrap(),
+        // Beside it, so that it goes with it when this is killed.
+        dir: tempfile::tempdir_in(Path::new(&root).parent().unwrap()).unwrap(),
         layout: Layout::at(&root, format!("{root}/target/mlx")),
         base: Oid::ZERO_SHA1,
         next: Oid::ZERO_SHA1,

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -277,13 +277,24 @@ pub fn compose(layout: &Layout) -> mlx_fork::Result<Fork> {
 
 /// A project of one's own, whose `mlx_local` shows its fork.
 pub fn world() -> Project {
-    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static MADE: OnceLock<Tree> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let dir = folder();
         make(&dir.path().join("project"));
-        dir
+        held(&dir.path().join("project"), &[])
     });
-    copy_of(&made.path().join("project"))
+    let dir = folder();
+    for (path, (content, mode)) in made {
+        let to = dir.path().join("project").join(path);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        if *mode == LINK {
+            symlink(std::ffi::OsStr::from_bytes(content), to).unwrap();
+        } else {
+            fs::write(&to, content).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(mode & 0o777)).unwrap();
+        }
+    }
+    in_folder(dir)
 }
 
 /// A folder for many small files: in memory where the system has a place for that.
@@ -299,8 +310,12 @@ fn folder() -> tempfile::TempDir {
 /// A copy of a project.
 pub fn copy_of(root: &Path) -> Project {
     let dir = folder();
+    copy(root, &dir.path().join("project"));
+    in_folder(dir)
+}
+
+fn in_folder(dir: tempfile::TempDir) -> Project {
     let to = dir.path().join("project");
-    copy(root, &to);
     let layout = Layout::at(&to, to.join("target/mlx"));
     let repo = Repository::open(layout.mlx_local()).unwrap();
     let pin = |name: &str| repo.refname_to_id(&format!("refs/mlx-fork/pins/{name}"));
