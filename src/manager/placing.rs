@@ -88,7 +88,6 @@ pub fn place_all(
             own,
         });
     }
-    id(&at)?;
     Ok(Imported {
         features: new,
         after: request.after.clone(),

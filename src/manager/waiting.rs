@@ -1,6 +1,6 @@
 //! What waits for a person: going on, leaving out, going back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::git::draft::File;
@@ -196,7 +196,7 @@ impl Manager<'_> {
 
     /// Where `mlx_local` is now, while an operation waits.
     pub fn here(&self, stopped: &Stopped) -> Result<Local> {
-        self.now(&stopped.now.local()?, &BTreeSet::new())
+        self.now(&stopped.now.local()?, &self.additions()?)
     }
 
     /// The files of the feature that conflicts, as a person left them.
