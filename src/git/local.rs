@@ -264,12 +264,17 @@ pub fn changes(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String,
                 "{} has a name that isn't UTF-8",
                 to_path(path).display()
             ))
+            .hint("rename it, or move it out of mlx_local")
         })?;
         let file = |entry: Option<&Entry>| -> Result<Option<File>> {
             let Some(entry) = entry else { return Ok(None) };
             if entry.mode == 0o120_000 {
                 return Err(Error::conflict(format!(
-                    "{name} is a symbolic link, which the fork's own changes can't be"
+                    "mlx_local/{name} is a symbolic link or was one, and the fork's own changes can't make or change one"
+                ))
+                .hint(format!(
+                    "`cargo xtask edits drop {}` makes it what the fork has",
+                    crate::process::quote(&name)
                 )));
             }
             let blob = repo

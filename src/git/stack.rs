@@ -282,7 +282,7 @@ impl<'r> Stack<'r> {
         };
         let shown = match (&there, &change.after) {
             (Some(there), Some(_)) => Some(File {
-                content: merge::marked(&parts, "upstream", &step.feature.name),
+                content: merge::marked(&parts, &step.feature.name),
                 executable: there.executable,
             }),
             (there, after) => there.clone().or(after.clone()),

@@ -13,6 +13,8 @@ mod fragments;
 pub mod import;
 pub mod incoming;
 pub mod journal;
+mod mail;
+mod manifest;
 mod placing;
 pub mod plan;
 pub mod project;

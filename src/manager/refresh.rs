@@ -6,17 +6,22 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::git::diff;
 use crate::git::draft::File;
 use crate::git::local::{self, State};
-use crate::git::survey::Survey;
+use crate::git::survey::{Change, Survey};
 use crate::git::{Oid, merge};
 use crate::manager::edit::{Decided, Finished};
 use crate::manager::journal::Local;
 use crate::manager::plan::{self, Plan, Work};
 use crate::manager::session::Session;
 use crate::manager::{Manager, id};
+use crate::process::quote;
 use crate::series::{Overlay, Series, path as paths};
+
+/// Changed files by path, before and after.
+type Changes = BTreeMap<String, local::Became>;
 
 /// What a person says of their changes.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +96,7 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
     }
     let seen = Survey::take(manager.layout, &manager.repo, None)?;
     seen.refuse_unfinished()?;
+    refuse_unmerged(&seen)?;
     let baseline = manager.shown(&seen)?;
     refuse_other_base(manager, &series, baseline)?;
     let mut extra = seen.paths_of_edits();
@@ -130,8 +136,44 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
         },
         session: crate::git::record::at(&manager.repo, crate::manager::session::REFERENCE),
     };
-    let finished = manager.run(plan, Decided::default(), before, before)?;
+    let finished = manager
+        .run(plan, Decided::default(), before, before)
+        .map_err(|error| way_out(error, &files, &changes))?;
     Ok(Some((Routes { files, left }, finished)))
+}
+
+/// git's own conflicts, of a stash or a merge: their markers are no change.
+fn refuse_unmerged(seen: &Survey) -> Result<()> {
+    let edits = seen.edits.iter();
+    let unmerged = edits.filter(|edit| edit.change == Change::Unmerged);
+    let list: Vec<String> = unmerged
+        .map(|edit| format!("\n    mlx_local/{}", edit.path.display()))
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "git has unresolved conflicts in mlx_local; nothing was written{}",
+        list.concat()
+    ))
+    .hint("resolve them and `git -C mlx_local add` them; then run again"))
+}
+
+/// What no patch can hold is told of one file; the way out is for all that are so.
+fn way_out(error: Error, files: &[(String, Goes)], changes: &Changes) -> Error {
+    let unfit = files.iter().filter(|(path, goes)| {
+        let (before, after) = &changes[path];
+        let refused = || diff::unified(path, before.as_ref(), after.as_ref()).is_err();
+        matches!(goes, Goes::Patch(_)) && refused()
+    });
+    let names: Vec<String> = unfit.map(|(path, _)| quote(path)).collect();
+    if error.kind() != Kind::Usage || names.is_empty() {
+        return error;
+    }
+    error.hint(format!(
+        "`cargo xtask edits drop {}` makes it what the fork has; a new file can be the project's own (--own)",
+        names.join(" ")
+    ))
 }
 
 /// Edits are compared with the fork that is shown: on another commit than the series' own,
@@ -160,7 +202,7 @@ fn routes(
     series: &Series,
     into: Option<&str>,
     request: &Request,
-    changes: &BTreeMap<String, local::Became>,
+    changes: &Changes,
 ) -> Result<Vec<(String, Goes)>> {
     let mut files = Vec::new();
     let mut questions = Vec::new();

@@ -6,7 +6,9 @@ mod imports;
 mod kills;
 #[cfg(target_os = "linux")]
 mod kills_trace;
+mod mails;
 mod real;
+mod refusals;
 mod safety;
 mod sequences;
 mod sequences_operation;
@@ -18,6 +20,7 @@ mod synthetic;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use mlx_fork::git::checkout;
 use mlx_fork::manager::edit::{Decided, Finished};
@@ -40,6 +43,39 @@ fn shown() -> Project {
 
 fn manager(project: &Project) -> Manager<'_> {
     Manager::open(&project.layout, &Silent).unwrap()
+}
+
+/// What git says, run in a folder by a person.
+fn git(folder: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=A Person", "-c", "user.email=a@person"])
+        .arg("-C")
+        .arg(folder)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A clone of the folder's repository that shows the commit `name` of it on its branch `main`.
+fn clone_at(from: &Path, name: &str, folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    git(folder, &["init", "--quiet", "--initial-branch=main"]);
+    let from = from.to_str().unwrap();
+    git(folder, &["fetch", "--quiet", "--depth=1", from, name]);
+    git(folder, &["checkout", "--quiet", "-B", "main", "FETCH_HEAD"]);
+}
+
+/// Replaces text in a file.
+fn change(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{} has no {from:?}", file.display());
+    fs::write(file, text.replacen(from, to, 1)).unwrap();
 }
 
 /// All files of the project but those of git and of builds.
@@ -73,10 +109,7 @@ fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn edit_local(project: &Project, path: &str, from: &str, to: &str) {
-    let file = project.local(path);
-    let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains(from), "{path} has no {from:?}");
-    fs::write(file, text.replacen(from, to, 1)).unwrap();
+    change(&project.local(path), from, to);
 }
 
 fn take(project: &Project, request: &Request) -> Result<Option<(refresh::Routes, Finished)>> {
@@ -94,6 +127,17 @@ fn run(project: &Project, plan: Plan) -> Result<Finished> {
     let manager = manager(project);
     let local: Local = manager.clean()?;
     manager.run(plan, Decided::default(), local, local)
+}
+
+/// Puts `text` in the place of what is between the first markers.
+fn resolve(project: &Project, path: &str, text: &str) {
+    let file = project.local(path);
+    let content = fs::read_to_string(&file).unwrap();
+    let start = content.find("<<<<<<< ").unwrap();
+    let end = content.find(">>>>>>> ").unwrap();
+    let end = end + content[end..].find('\n').unwrap() + 1;
+    let content = format!("{}{text}{}", &content[..start], &content[end..]);
+    fs::write(file, content).unwrap();
 }
 
 /// `mlx_local` shows exactly the fork of the project's files.
