@@ -241,7 +241,7 @@ pub fn check(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<()> {
 /// changed meanwhile, and that were left as they are.
 pub fn commit(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<Vec<PathBuf>> {
     let record = entry.write(repo)?;
-    refs::set(repo, PENDING, record)?;
+    refs::set_for_good(repo, PENDING, record)?;
     let (_, left) = carry_out(layout, repo, record, entry).map_err(|error| {
         error.hint(format!(
             "`{}` is recorded whole: any `cargo xtask patch` finishes it once that is mended",

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Doing, Error, Result, reading, writing};
+use crate::git::record;
 use crate::layout::Layout;
 use crate::manager::manifest;
 use crate::series::{self, Series};
@@ -109,6 +110,8 @@ fn replace(full: &Path, bytes: &[u8]) -> Result<()> {
         fs::Permissions::from_mode(0o644)
     });
     fs::set_permissions(&new, permissions).doing(writing(&new))?;
+    // A loss of power must not leave the name with nothing behind it.
+    record::sync_file(&new)?;
     fs::rename(&new, full).doing(writing(full))
 }
 

@@ -241,3 +241,23 @@ fn a_status_names_what_of_gits_own_is_in_the_way() {
     );
     assert_eq!(status.obstacles[0].1, "git -C mlx_local switch fork");
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_the_files_end_and_what_is_in_it_stays() {
+    let project = shown();
+    fs::remove_file(project.local("README.md")).unwrap();
+    fs::create_dir(project.local("README.md")).unwrap();
+    fs::write(project.local("README.md/mine"), "mine\n").unwrap();
+    take(&project, &into("fused")).unwrap().unwrap();
+    let patch = String::from_utf8(files(&project)["patches/0001-fused.patch"].clone()).unwrap();
+    assert!(
+        patch.contains("--- a/README.md\n+++ /dev/null\n"),
+        "{patch}"
+    );
+    let mine = fs::read_to_string(project.local("README.md/mine")).unwrap();
+    assert_eq!(mine, "mine\n");
+    let error = manager(&project).undo().unwrap_err();
+    assert!(error.what().contains("README.md"), "{error}");
+    fs::remove_dir_all(project.local("README.md")).unwrap();
+    assert_in_step(&project);
+}
