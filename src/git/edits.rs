@@ -294,8 +294,11 @@ fn snapshot(layout: &Layout, repo: &Repository, seen: &Survey) -> Result<Oid> {
     let mut files = seen.baseline.clone();
     let paths = seen.edits.iter().map(|e| &e.path).chain(&seen.untracked);
     let paths = paths.map(|path| path.as_os_str().as_bytes().to_vec());
+    // Where a folder stands in the place of a file, its files have paths of their own.
+    let (there, gone) = paths.partition::<BTreeSet<_>, _>(|path| seen.scan.contains_key(path));
+    files.retain(|path, _| !gone.contains(path));
     let root = layout.mlx_local();
-    local::read_in(repo, &root, &Memory::default(), &mut files, paths.collect())?;
+    local::read_in(repo, &root, &Memory::default(), &mut files, there)?;
     local::tree_of(repo, &files)
 }
 

@@ -216,8 +216,6 @@ pub fn read_in(
                 .or_insert_with(|| is_folder(root, folder)),
         });
         let now = match full.symlink_metadata() {
-            // The files in a folder count by their own paths; a repository is looked into by none.
-            Ok(meta) if meta.is_dir() && !full.join(".git").exists() => None,
             Ok(meta) if reached => Some(memory.look(root, &path, &meta)?.0),
             _ => None,
         };
@@ -232,7 +230,7 @@ pub fn read_in(
         let content = match entry.mode {
             0 => {
                 return Err(Error::conflict(format!(
-                    "mlx_local/{} is a repository of its own, or no file at all",
+                    "mlx_local/{} is a folder, a repository of its own, or no file at all",
                     to_path(&path).display()
                 ))
                 .hint("move it out of mlx_local first"));

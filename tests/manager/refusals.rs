@@ -243,21 +243,17 @@ fn a_status_names_what_of_gits_own_is_in_the_way() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_file_is_the_files_end_and_what_is_in_it_stays() {
+fn a_folder_in_the_place_of_a_file_stops_a_refresh_whose_undo_would_need_its_place() {
     let project = shown();
+    let before = files(&project);
     fs::remove_file(project.local("README.md")).unwrap();
     fs::create_dir(project.local("README.md")).unwrap();
     fs::write(project.local("README.md/mine"), "mine\n").unwrap();
-    take(&project, &into("fused")).unwrap().unwrap();
-    let patch = String::from_utf8(files(&project)["patches/0001-fused.patch"].clone()).unwrap();
+    let error = take(&project, &into("fused")).unwrap_err();
     assert!(
-        patch.contains("--- a/README.md\n+++ /dev/null\n"),
-        "{patch}"
+        error.what().contains("mlx_local/README.md is a folder"),
+        "{error}"
     );
-    let mine = fs::read_to_string(project.local("README.md/mine")).unwrap();
-    assert_eq!(mine, "mine\n");
-    let error = manager(&project).undo().unwrap_err();
-    assert!(error.what().contains("README.md"), "{error}");
-    fs::remove_dir_all(project.local("README.md")).unwrap();
-    assert_in_step(&project);
+    assert_eq!(error.hints(), ["move it out of mlx_local first"]);
+    assert_eq!(files(&project), before);
 }
