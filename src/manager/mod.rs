@@ -18,6 +18,7 @@ mod manifest;
 mod placing;
 pub mod plan;
 pub mod project;
+pub mod questions;
 pub mod refresh;
 pub mod session;
 pub mod status;

@@ -26,7 +26,8 @@ use mlx_fork::git::checkout;
 use mlx_fork::manager::edit::{Decided, Finished};
 use mlx_fork::manager::journal::Local;
 use mlx_fork::manager::plan::Plan;
-use mlx_fork::manager::refresh::{self, Goes, Request};
+use mlx_fork::manager::questions::{Goes, Question};
+use mlx_fork::manager::refresh::{self, Request};
 use mlx_fork::manager::{Manager, journal};
 use mlx_fork::ui::Silent;
 use mlx_fork::{Kind, Result};
@@ -236,6 +237,45 @@ fn new_files_are_asked_for_and_go_where_they_are_told() {
     assert_eq!(files(&project)["mlx_primitives/new.cpp"], b"int n;\n");
     assert_eq!(project.series().features[1].overlay.len(), 2);
     fs::remove_file(project.local("notes.txt")).unwrap();
+    assert_in_step(&project);
+}
+
+#[test]
+fn what_a_person_answers_is_what_the_options_say() {
+    let project = shown();
+    fs::write(project.local("mlx/fused/new.cpp"), "int n;\n").unwrap();
+    fs::write(project.local("hook.txt"), "hook\n").unwrap();
+    fs::remove_file(project.local("mlx/fused/a.cpp")).unwrap();
+    edit_local(&project, EXPORT, "export line 20", "export line twenty");
+    project.git(&["add", "mlx/fused/new.cpp", "hook.txt"]);
+    let mut request = Request::default();
+    let mut asked = Vec::new();
+    loop {
+        let questions = refresh::questions(&manager(&project), &request).unwrap();
+        let Some(question) = questions.first() else {
+            break;
+        };
+        assert!(!question.answer("", &mut request));
+        let said = match question {
+            Question::Deleted { .. } => "yes\n",
+            Question::New { path, .. } if path == "hook.txt" => "hook\n",
+            Question::New { .. } => "own\n",
+            Question::Into { .. } => "fused\n",
+            Question::Owner => panic!("it was said already"),
+        };
+        assert!(question.answer(said, &mut request), "{said}");
+        asked.push(question.what());
+    }
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    take(&project, &request).unwrap().unwrap();
+    let files = files(&project);
+    assert_eq!(files["mlx_primitives/new.cpp"], b"int n;\n");
+    let patch = String::from_utf8(files["patches/0001-fused.patch"].clone()).unwrap();
+    assert!(
+        patch.contains("b/hook.txt") && patch.contains("+export line twenty"),
+        "{patch}"
+    );
+    assert_eq!(project.series().features[0].overlay.len(), 1);
     assert_in_step(&project);
 }
 

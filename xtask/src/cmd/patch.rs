@@ -11,7 +11,8 @@ use mlx_fork::layout::Layout;
 use mlx_fork::manager::edit::{Decided, Finished};
 use mlx_fork::manager::incoming::{self, Request as Import};
 use mlx_fork::manager::plan::Plan;
-use mlx_fork::manager::refresh::{self, Goes, Request as Refresh};
+use mlx_fork::manager::questions::Goes;
+use mlx_fork::manager::refresh::{self, Request as Refresh};
 use mlx_fork::manager::status::{self, OnPin, Status};
 use mlx_fork::manager::{Manager, check, export, journal};
 use mlx_fork::{Error, Result};
@@ -188,12 +189,15 @@ impl Patch {
                 hook,
                 remove,
             }) => {
-                let request = Refresh {
+                let mut request = Refresh {
                     into: into.clone(),
                     own: own.iter().cloned().collect::<BTreeMap<_, _>>(),
                     hook: hook.iter().cloned().collect::<BTreeSet<_>>(),
                     remove: remove.iter().cloned().collect::<BTreeSet<_>>(),
                 };
+                if !self.json {
+                    ask(&manager, &terminal, &mut request)?;
+                }
                 match refresh::refresh(&manager, &request)? {
                     None if self.json => println!("{}", json!({ "operation": null })),
                     None => println!("nothing to take: mlx_local shows the fork"),
@@ -342,6 +346,20 @@ impl Patch {
         }
         Ok(())
     }
+}
+
+/// Asks what only a person can say, where one sits at the terminal; what stays open is refused
+/// by the refresh itself.
+fn ask(manager: &Manager<'_>, terminal: &Terminal, request: &mut Refresh) -> Result<()> {
+    while terminal.can_ask()
+        && let Some(question) = refresh::questions(manager, request)?.first()
+    {
+        let text = format!("{}: {} ", question.what(), question.prompt());
+        if !question.answer(&terminal.ask(&text), request) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn report(finished: &Finished) -> serde_json::Value {
