@@ -389,7 +389,7 @@ fn diffs(bytes: &[u8]) -> Result<Vec<FilePatch>> {
     let goes_on = |line: &&str| line.starts_with(['+', '-', ' ', '@', '\\']) || is_first(line);
     if let Some(at) = lines.iter().rposition(|line| *line == "-- ")
         && at + 1 < lines.len()
-        && !lines[at + 1..].iter().any(|line| goes_on(line))
+        && !lines[at + 1..].iter().any(goes_on)
     {
         lines = &lines[..at];
     }

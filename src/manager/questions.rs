@@ -16,6 +16,9 @@ pub enum Goes {
     Out,
 }
 
+/// Changed files with where they go, and what has to be asked of the rest.
+pub type Routed = (Vec<(String, Goes)>, Vec<Question>);
+
 /// Something that only a person can say of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -131,7 +134,7 @@ pub fn refuse(questions: &[Question]) -> Result<()> {
     Err(options.into_iter().fold(error, Error::hint))
 }
 
-/// Where each change goes, and what has to be asked of the rest.
+/// Where each change goes.
 ///
 /// # Errors
 /// [`crate::Kind::Usage`] for paths that no series may name.
@@ -140,7 +143,7 @@ pub fn routes(
     into: Option<&str>,
     request: &Request,
     changes: &Changes,
-) -> Result<(Vec<(String, Goes)>, Vec<Question>)> {
+) -> Result<Routed> {
     let mut files = Vec::new();
     let mut questions = Vec::new();
     for (path, (before, after)) in changes {
