@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use crate::build::files::{self, files_below};
 use crate::device::Device;
 use crate::error::{Doing, Error, Result, reading};
+use crate::git;
 use crate::layout::Layout;
 use crate::macos::Machine;
-use crate::process::Command;
 
 use super::Summary;
 
@@ -124,7 +124,7 @@ impl Tool {
     /// The project of this layout, as git knows it.
     fn of(layout: &Layout) -> Self {
         let git = |args: &[&str]| {
-            let command = Command::new("git").arg("-C").arg(layout.root()).args(args);
+            let command = git::program().arg("-C").arg(layout.root()).args(args);
             command.run().map(|output| output.stdout)
         };
         let commit = git(&["rev-parse", "HEAD"]).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::bench::machine::{Machine, load_average};
 use crate::composed::Composed;
 use crate::config::Config;
 use crate::error::{Doing, Error, Result, writing};
-use crate::git::branch;
+use crate::git::{self, branch};
 use crate::layout::Layout;
 use crate::process::Command;
 use crate::ui::Ui;
@@ -236,8 +236,8 @@ fn keep_form(bundle: &Bundle) -> Result<()> {
 /// The project's commit; with `, changed` where files differ from it.
 fn project(layout: &Layout) -> Result<String> {
     let git = |args: &[&str]| {
-        let command = Command::new("git").arg("-C").arg(layout.root());
-        command.args(args).env("LC_ALL", "C").output()
+        let command = git::program().arg("-C").arg(layout.root());
+        command.args(args).output()
     };
     let head = git(&["rev-parse", "HEAD"])?;
     if !head.success() {
