@@ -264,6 +264,7 @@ impl Patch {
                 "shown": finished.shown,
                 "left": finished.left,
                 "kept": finished.kept,
+                "answers": finished.answers,
             });
             println!("{report}");
             return;
@@ -272,6 +273,7 @@ impl Patch {
         for path in &finished.written {
             println!("  wrote    {path}");
         }
+        print_answers(finished);
         for feature in &finished.skipped {
             println!("  left out {feature}");
         }
@@ -340,6 +342,16 @@ fn tell_routes(routes: &refresh::Routes) {
     }
     for path in &routes.left {
         println!("{} stays: it is no part of the fork", path.display());
+    }
+}
+
+/// What was resolved outlives what it was resolved for, and is given again: that is said.
+pub fn print_answers(finished: &Finished) {
+    if !finished.answers.is_empty() {
+        println!("  these answers to conflicts stay, and are given again; delete one to be asked:");
+    }
+    for path in &finished.answers {
+        println!("    {path}");
     }
 }
 
