@@ -13,7 +13,7 @@ use mlx_fork::setup::Until;
 use mlx_fork::source::{self, Choice};
 use mlx_fork::{Error, Result, env};
 
-use super::drift;
+use super::{drift, patch};
 use crate::terminal::Terminal;
 
 /// Takes the fork to another commit of MLX, all or nothing.
@@ -80,6 +80,7 @@ impl Bump {
         if self.abort {
             let finished = mlx_fork::manager::Manager::open(&layout, &ui)?.abort()?;
             println!("{}: done", finished.what);
+            patch::print_answers(&finished);
             if let Some(kept) = &finished.kept {
                 println!("  what was resolved so far is kept as {kept}");
             }
