@@ -21,12 +21,19 @@ pub const BINDINGS: &str = "// Copyright © 2023-2024 Apple Inc.\n\n#include \"m
 void init_ops(nb::module_& m) {\n  m.def(\n      \"gather\",\n      &mx::gather,\n      \
 nb::sig(\"def gather(a: array, axis: Optional[int] = None) -> array\"));\n}\n";
 
+/// What upstream asks of a pull request.
+pub const FORM: (&str, &str) = (
+    ".github/pull_request_template.md",
+    "- I understand it is strictly prohibited\n- AI usage disclosure: \n",
+);
+
 const HEADER: &str = "// Copyright © 2026 The mlx-fork authors\n\n";
 
 pub fn upstream() -> Files {
     let hooks =
         "repos:\n- repo: https://example.org/hooks\n  rev: v6.0.0\n  hooks:\n  - id: check-yaml\n";
     vec![
+        (FORM.0, FORM.1.into(), 0o100644),
         (".pre-commit-config.yaml", hooks.into(), 0o100644),
         (
             "docs/src/python/ops.rst",
