@@ -420,10 +420,9 @@ impl<'u> Course<'u> {
         Ok(())
     }
 
-    /// MLX's C++ tests and ours, and our Python tests, on the fork.
+    /// MLX's C++ and Python tests and ours, on the fork.
     fn tests(&mut self, candidate: &Layout) -> Result<()> {
-        // MLX's Python suite whole needs what isn't built here, GGUF.
-        for suite in suites::plan(candidate, false)? {
+        for suite in suites::plan(candidate, true)? {
             if !matches!(suite.name, "c++" | "python") {
                 continue;
             }

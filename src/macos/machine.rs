@@ -139,7 +139,7 @@ fn graphics(json: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
 }
 
 #[cfg(test)]
-pub(super) mod recorded {
+pub(crate) mod recorded {
     //! What a Mac's programs print, in their own format.
 
     /// The answer to a command line.

@@ -1,10 +1,8 @@
 //! What a Mac would say of the fork, as far as another system can tell: its host code compiled
-//! and linked for arm64 macOS, without Xcode and without running any of it. And, on a Mac, the
-//! record of what was built and run there ([`evidence`]).
+//! and linked for arm64 macOS, without Xcode and without running any of it.
 //!
 //! Apple's Metal compiler has no stand-in: kernels are run by the emulator, not here.
 
-pub mod evidence;
 pub mod kit;
 mod listed;
 pub mod machine;

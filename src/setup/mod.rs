@@ -3,6 +3,7 @@
 //! A chain of steps. Each knows by itself whether its inputs are those of its last run, so a
 //! second run does nothing; this file only orders them and keeps the time.
 
+pub mod evidence;
 mod steps;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::error::{Doing, Result};
 use crate::layout::Layout;
 use crate::lock::Lock;
-use crate::macos::{Machine, evidence};
+use crate::macos::Machine;
 use crate::manager;
 use crate::series::{self, Series};
 use crate::side::Side;

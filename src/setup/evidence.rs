@@ -14,10 +14,10 @@ use crate::build::files::{self, files_below};
 use crate::device::Device;
 use crate::error::{Doing, Error, Result, reading};
 use crate::layout::Layout;
+use crate::macos::Machine;
 use crate::process::Command;
-use crate::setup::Summary;
 
-use super::machine::Machine;
+use super::Summary;
 
 /// The form of the record; a reader must know it.
 const FORMAT: u32 = 2;
