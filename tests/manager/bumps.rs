@@ -44,10 +44,7 @@ impl Upstream {
             "base = \"base\"\n[[feature]]\nname = \"fused\"\npatch = \"0001-fused.patch\"\n\
              overlay = [[\"mlx_primitives/a.cpp\", \"mlx/fused/a.cpp\"]]\n",
         );
-        let toml = format!(
-            "pin = \"base\"\nupstream.url = \"none\"\n[pins.base]\ncommit = \"{}\"\ntree = \"{before}\"\n",
-            project.base
-        );
+        let toml = synthetic::fork_toml(project.base, before);
         fs::write(project.layout.config(), toml).unwrap();
         project.shown();
         let config = Config::load(&project.layout).unwrap();

@@ -7,7 +7,7 @@ use mlx_fork::ui::Silent;
 use mlx_fork::upstream::prepare::{self, Prepared};
 use mlx_fork::{Error, Result};
 
-use crate::synthetic::{Files, Project, commit, mail, tree, with};
+use crate::synthetic::{Files, Project, commit, fork_toml, mail, tree, with};
 
 pub const OPS_H: &str = "// Copyright © 2023-2024 Apple Inc.\n\n#pragma once\n\n#include \"mlx/array.h\"\n\n\
 namespace mlx::core {\n\n/** Gathers. */\nMLX_API array gather(\n    const array& a,\n    int axis = 0);\n\n\
@@ -222,10 +222,7 @@ impl Small {
         for (key, value) in repo_config {
             project.git(&["config", key, value]);
         }
-        let config = Config::parse(&format!(
-            "pin = \"base\"\nupstream.url = \"none\"\n[pins.base]\ncommit = \"{pin}\"\ntree = \"{before}\"\n"
-        ))
-        .unwrap();
+        let config = Config::parse(&fork_toml(pin, before)).unwrap();
         let small = Small { project, config };
         small.upstream_toml(MANIFEST);
         small

@@ -42,7 +42,7 @@ pub struct Bump {
     /// Go on without the feature that conflicts
     #[arg(long, conflicts_with = "reference")]
     skip: bool,
-    /// End it; everything is as before
+    /// End it; all is as before, but for the answers that were gone on with
     #[arg(long, conflicts_with_all = ["reference", "resume", "skip"])]
     abort: bool,
     /// Where MLX comes from: auto, git, crate or path:DIR
