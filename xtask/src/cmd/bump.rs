@@ -78,7 +78,11 @@ impl Bump {
         let config = Config::load(&layout)?;
         let ui = Terminal::new();
         if self.abort {
-            let finished = mlx_fork::manager::Manager::open(&layout, &ui)?.abort()?;
+            let finished = bump::abort(&layout, &ui)?;
+            if self.json {
+                println!("{}", patch::as_json(&finished));
+                return Ok(ExitCode::SUCCESS);
+            }
             println!("{}: done", finished.what);
             patch::print_answers(&finished);
             if let Some(kept) = &finished.kept {

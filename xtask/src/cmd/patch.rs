@@ -257,16 +257,7 @@ impl Patch {
 
     fn finished(&self, finished: &Finished) {
         if self.json {
-            let report = serde_json::json!({
-                "operation": finished.what,
-                "written": finished.written,
-                "skipped": finished.skipped,
-                "shown": finished.shown,
-                "left": finished.left,
-                "kept": finished.kept,
-                "answers": finished.answers,
-            });
-            println!("{report}");
+            println!("{}", as_json(finished));
             return;
         }
         println!("{}: done", finished.what);
@@ -343,6 +334,19 @@ fn tell_routes(routes: &refresh::Routes) {
     for path in &routes.left {
         println!("{} stays: it is no part of the fork", path.display());
     }
+}
+
+/// All that an operation did.
+pub fn as_json(finished: &Finished) -> serde_json::Value {
+    serde_json::json!({
+        "operation": finished.what,
+        "written": finished.written,
+        "skipped": finished.skipped,
+        "shown": finished.shown,
+        "left": finished.left,
+        "kept": finished.kept,
+        "answers": finished.answers,
+    })
 }
 
 /// What was resolved outlives what it was resolved for, and is given again: that is said.
