@@ -41,7 +41,7 @@ pub fn put(repo: &Repository, known: State, work: Option<Oid>) -> Result<Option<
         }
     };
     let name = free_name(repo)?;
-    refs::set(repo, &name, commit)?;
+    refs::set_for_good(repo, &name, commit)?;
     Ok(Some(name))
 }
 

@@ -2,7 +2,7 @@
 //! references alone. No work tree is touched, and no commit of a person's is moved away from.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use git2::{DiffOptions, ErrorCode, Oid, Repository, Signature};
 use serde::Serialize;
@@ -325,21 +325,8 @@ pub fn patch(layout: &Layout, commit: &str) -> Result<String> {
 }
 
 fn git(layout: &Layout) -> Command {
-    let folder: PathBuf = layout.mlx_local();
-    let inherited = [
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_COMMON_DIR",
-        "GIT_NAMESPACE",
-    ];
-    let command = inherited.iter().fold(Command::new("git"), |command, name| {
-        command.env_remove(name)
-    });
-    command
-        .env("LC_ALL", "C")
+    super::program()
         .args(["-c", "safe.directory=*"])
         .arg("-C")
-        .arg(folder)
+        .arg(layout.mlx_local())
 }

@@ -12,8 +12,8 @@ use git2::Oid;
 
 use crate::error::{Doing, Error, Result};
 use crate::git::draft::{File, Found};
+use crate::git::stack;
 use crate::git::trees::{At, Trees, id_of};
-use crate::git::{merge, stack};
 use crate::series::Series;
 use crate::series::patch::{FilePatch, Patch};
 use crate::series::resolutions::Resolutions;
@@ -306,14 +306,9 @@ impl<'a, J> Carrier<'a, J> {
         else {
             return Ok(None);
         };
-        let [base, ours, theirs] = [before, there, after].map(|file| file.content.as_slice());
-        let parts = merge::three_way(&change.path, base, ours, theirs)?;
-        let parts = self.chain.resolutions.replay(&change.path, parts);
-        let executable = there.executable;
-        Ok(merge::clear(&parts).map(|content| File {
-            content,
-            executable,
-        }))
+        let resolutions = &self.chain.resolutions;
+        let (_, whole) = stack::merged(&change.path, Some(before), there, after, resolutions)?;
+        Ok(whole)
     }
 }
 

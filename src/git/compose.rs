@@ -11,6 +11,7 @@ use crate::git::draft::Draft;
 use crate::git::stack::{self, Stack};
 use crate::git::survey;
 use crate::layout::Layout;
+use crate::series::header::Header;
 use crate::series::{Feature, Series};
 
 /// A composed fork.
@@ -84,7 +85,13 @@ fn in_repository(repo: &Repository, series: &Series, pin: Oid, base: Oid) -> Res
     })?;
     let ported = base != pin;
     if !ported && needed.iter().all(|f| f.selected) {
-        return commit(repo, &exact, series.selected(), base, ported);
+        return commit(
+            repo,
+            &exact,
+            series.selected().map(Feature::head),
+            base,
+            ported,
+        );
     }
     let mut stack = Stack::new(repo, pin, base, &series.resolutions)?;
     let mut misfits = Vec::new();
@@ -96,14 +103,21 @@ fn in_repository(repo: &Repository, series: &Series, pin: Oid, base: Oid) -> Res
         error
             .hint("`cargo xtask bump` carries the series there and lets you resolve what conflicts")
     })?;
-    commit(repo, stack.draft(), series.selected(), base, ported)
+    commit(
+        repo,
+        stack.draft(),
+        series.selected().map(Feature::head),
+        base,
+        ported,
+    )
 }
 
-/// Writes the layers of a draft as a chain of commits on `base`, one for each of `features`.
+/// Writes the layers of a draft as a chain of commits on `base`, one for each of `heads`: the
+/// names of features, and what their commits say.
 pub fn commit<'f>(
     repo: &Repository,
     draft: &Draft<'_>,
-    features: impl Iterator<Item = &'f Feature>,
+    heads: impl Iterator<Item = (&'f str, &'f Header)>,
     base: Oid,
     ported: bool,
 ) -> Result<Fork> {
@@ -111,8 +125,7 @@ pub fn commit<'f>(
     let mut parent = repo.find_commit(base).doing(doing)?;
     let mut tree = parent.tree_id();
     let mut commits = Vec::new();
-    for (feature, id) in features.zip(draft.write()?) {
-        let header = &feature.patch.header;
+    for ((feature, header), id) in heads.zip(draft.write()?) {
         let time = Time::new(header.seconds, header.offset);
         let who = Signature::new(&header.name, &header.email, &time).doing(doing)?;
         let its_tree = repo.find_tree(id).doing(doing)?;
@@ -122,7 +135,7 @@ pub fn commit<'f>(
         parent = repo.find_commit(id).doing(doing)?;
         tree = its_tree.id();
         commits.push(FeatureCommit {
-            feature: feature.name.clone(),
+            feature: feature.into(),
             id: id.to_string(),
         });
     }

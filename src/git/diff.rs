@@ -48,8 +48,10 @@ pub fn unified(path: &str, before: Option<&File>, after: Option<&File>) -> Resul
     };
     let gap = if shown.is_empty() { "" } else { " " };
     text.extend(format!("index {}..{}{gap}{shown}\n", id(before)?, id(after)?).bytes());
+    // As git does it, for those who read up to a space.
+    let end = if path.contains(' ') { "\t" } else { "" };
     let name = |side: &str, file: Option<&File>| match file {
-        Some(_) => format!("{side}/{path}"),
+        Some(_) => format!("{side}/{path}{end}"),
         None => "/dev/null".into(),
     };
     text.extend(format!("--- {}\n+++ {}\n", name("a", before), name("b", after)).bytes());

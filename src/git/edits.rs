@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use git2::{Commit, DiffFormat, DiffOptions, Index, Oid, Repository, Signature};
 
-use crate::error::{Doing, Error, Result, reading};
+use crate::error::{Doing, Error, Result};
 use crate::git::checkout::{self, staging_in};
 use crate::git::local;
 use crate::git::refs::{self, IndexLock};
@@ -291,43 +291,15 @@ fn add_interrupted(plan: &mut Plan, seen: &Survey) {
 /// Writes the tree of what is on disk: the fork's files as they are now, and all others
 /// that aren't ignored.
 fn snapshot(layout: &Layout, repo: &Repository, seen: &Survey) -> Result<Oid> {
-    let doing = || "writing a tree of mlx_local".to_string();
+    let mut files = seen.baseline.clone();
+    let paths = seen.edits.iter().map(|e| &e.path).chain(&seen.untracked);
+    let paths = paths.map(|path| path.as_os_str().as_bytes().to_vec());
+    // Where a folder stands in the place of a file, its files have paths of their own.
+    let (there, gone) = paths.partition::<BTreeSet<_>, _>(|path| seen.scan.contains_key(path));
+    files.retain(|path, _| !gone.contains(path));
     let root = layout.mlx_local();
-    let mut index = Index::new().doing(doing)?;
-    for (path, entry) in &seen.baseline {
-        index.add(&index_entry(path, *entry)).doing(doing)?;
-    }
-    let known = Memory::default();
-    for path in seen.edits.iter().map(|e| &e.path).chain(&seen.untracked) {
-        let bytes = path.as_os_str().as_bytes();
-        let Some(meta) = seen.scan.get(bytes) else {
-            if seen.baseline.contains_key(bytes) {
-                index.remove(path, 0).doing(doing)?;
-            }
-            continue;
-        };
-        let (entry, _) = known.look(&root, bytes, meta)?;
-        let full = root.join(path);
-        let content = match entry.mode {
-            0 => {
-                return Err(Error::conflict(format!(
-                    "{} is a folder with a repository of its own, or no file at all",
-                    path.display()
-                ))
-                .hint("move it out of mlx_local first"));
-            }
-            0o120000 => fs::read_link(&full)
-                .doing(reading(&full))?
-                .into_os_string()
-                .into_vec(),
-            _ => fs::read(&full).doing(reading(&full))?,
-        };
-        let id = repo.blob(&content).doing(doing)?;
-        index
-            .add(&index_entry(bytes, Entry { id, ..entry }))
-            .doing(doing)?;
-    }
-    index.write_tree_to(repo).doing(doing)
+    local::read_in(repo, &root, &Memory::default(), &mut files, there)?;
+    local::tree_of(repo, &files)
 }
 
 /// The commit that keeps: its tree is what is on disk; its parents are the fork, the commit

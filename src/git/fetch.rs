@@ -99,24 +99,8 @@ impl Remote {
     }
 
     fn git(&self, git_dir: &Path) -> Command {
-        let mut command = Command::new("git").silence_limit(self.patience);
-        // What a git hook or an alias that started us has set must not reach another repository.
-        for name in [
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_INDEX_FILE",
-            "GIT_OBJECT_DIRECTORY",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-            "GIT_COMMON_DIR",
-            "GIT_NAMESPACE",
-            "GIT_SHALLOW_FILE",
-            "LANGUAGE",
-        ] {
-            command = command.env_remove(name);
-        }
-        command
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("LC_ALL", "C")
+        super::program()
+            .silence_limit(self.patience)
             .arg("--git-dir")
             .arg(git_dir)
             .args(["-c", "safe.directory=*"])

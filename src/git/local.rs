@@ -13,6 +13,7 @@ use git2::{Index, Oid, Repository, Signature};
 use crate::error::{Doing, Error, Result, reading};
 use crate::git::checkout::staging_in;
 use crate::git::draft::File;
+use crate::git::record;
 use crate::git::refs::{self, IndexLock};
 use crate::git::survey;
 use crate::git::worktree::{self, Enter, Entry, Listing, Memory, Plan, index_entry, to_path};
@@ -177,7 +178,33 @@ pub fn snapshot(layout: &Layout, base: Oid, extra: &BTreeSet<Vec<u8>>) -> Result
     let root = layout.mlx_local();
     let memory = Memory::read(&repo.path().join("index")).unwrap_or_default();
     let paths: BTreeSet<Vec<u8>> = files.keys().chain(extra).cloned().collect();
-    let mut changed = false;
+    let changed = read_in(&repo, &root, &memory, &mut files, paths).doing(doing)?;
+    if changed.is_empty() {
+        return Ok(base);
+    }
+    let tree = tree_of(&repo, &files).doing(doing)?;
+    let tree = repo.find_tree(tree).doing(doing)?;
+    let who = Signature::now("mlx-fork", "mlx-fork@localhost").doing(doing)?;
+    let message = "What is in mlx_local\n";
+    let id = repo.commit(None, &who, &who, message, &tree, &[&commit]);
+    let id = id.doing(doing)?;
+    record::sync(&repo, id, changed.iter().map(Vec::as_slice))?;
+    Ok(id)
+}
+
+/// Makes these paths of `files` what they are on disk, and writes their contents as blobs;
+/// gives those that differ.
+///
+/// # Errors
+/// [`crate::Kind::Conflict`] for what no tree can hold, such as a socket or a repository.
+pub fn read_in(
+    repo: &Repository,
+    root: &Path,
+    memory: &Memory,
+    files: &mut Listing,
+    paths: BTreeSet<Vec<u8>>,
+) -> Result<Vec<Vec<u8>>> {
+    let mut changed = Vec::new();
     let mut folders = BTreeMap::new();
     for path in paths {
         let full = root.join(to_path(&path));
@@ -186,16 +213,16 @@ pub fn snapshot(layout: &Layout, base: Oid, extra: &BTreeSet<Vec<u8>>) -> Result
             Some(known) => *known,
             None => *folders
                 .entry(folder.to_vec())
-                .or_insert_with(|| is_folder(&root, folder)),
+                .or_insert_with(|| is_folder(root, folder)),
         });
         let now = match full.symlink_metadata() {
-            Ok(meta) if reached => Some(memory.look(&root, &path, &meta)?.0),
+            Ok(meta) if reached => Some(memory.look(root, &path, &meta)?.0),
             _ => None,
         };
         if now == files.get(&path).copied() {
             continue;
         }
-        changed = true;
+        changed.push(path.clone());
         let Some(entry) = now else {
             files.remove(&path);
             continue;
@@ -206,8 +233,7 @@ pub fn snapshot(layout: &Layout, base: Oid, extra: &BTreeSet<Vec<u8>>) -> Result
                     "mlx_local/{} is a folder, a repository of its own, or no file at all",
                     to_path(&path).display()
                 ))
-                .hint("move it out of mlx_local first")
-                .doing(doing()));
+                .hint("move it out of mlx_local first"));
             }
             0o120_000 => fs::read_link(&full)
                 .doing(reading(&full))?
@@ -215,28 +241,20 @@ pub fn snapshot(layout: &Layout, base: Oid, extra: &BTreeSet<Vec<u8>>) -> Result
                 .into_vec(),
             _ => fs::read(&full).doing(reading(&full))?,
         };
-        let id = repo.blob(&content).doing(doing)?;
+        let id = repo.blob(&content).doing(reading(&full))?;
         files.insert(path, Entry { id, ..entry });
     }
-    if !changed {
-        return Ok(base);
-    }
+    Ok(changed)
+}
+
+/// Writes the tree of these files, whose contents are there.
+pub fn tree_of(repo: &Repository, files: &Listing) -> Result<Oid> {
+    let doing = || "writing a tree of mlx_local".to_string();
     let mut index = Index::new().doing(doing)?;
-    for (path, entry) in &files {
+    for (path, entry) in files {
         index.add(&index_entry(path, *entry)).doing(doing)?;
     }
-    let tree = index.write_tree_to(&repo).doing(doing)?;
-    let tree = repo.find_tree(tree).doing(doing)?;
-    let who = Signature::now("mlx-fork", "mlx-fork@localhost").doing(doing)?;
-    repo.commit(
-        None,
-        &who,
-        &who,
-        "What is in mlx_local\n",
-        &tree,
-        &[&commit],
-    )
-    .doing(doing)
+    index.write_tree_to(repo).doing(doing)
 }
 
 /// What a file became.
@@ -264,12 +282,17 @@ pub fn changes(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String,
                 "{} has a name that isn't UTF-8",
                 to_path(path).display()
             ))
+            .hint("rename it, or move it out of mlx_local")
         })?;
         let file = |entry: Option<&Entry>| -> Result<Option<File>> {
             let Some(entry) = entry else { return Ok(None) };
             if entry.mode == 0o120_000 {
                 return Err(Error::conflict(format!(
-                    "{name} is a symbolic link, which the fork's own changes can't be"
+                    "mlx_local/{name} is a symbolic link or was one, and the fork's own changes can't make or change one"
+                ))
+                .hint(format!(
+                    "`cargo xtask edits drop {}` makes it what the fork has",
+                    crate::process::quote(&name)
                 )));
             }
             let blob = repo

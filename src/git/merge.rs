@@ -110,8 +110,13 @@ pub fn clear(parts: &[Part]) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// The merged file with git's markers around what conflicts.
-pub fn marked(parts: &[Part], ours: &str, theirs: &str) -> Vec<u8> {
+/// What stands above the lines that are there.
+const OURS: &[u8] = b"<<<<<<< upstream";
+/// What stands above the lines that both sides were made from.
+const BASE: &[u8] = b"||||||| what the patch was made for";
+
+/// The merged file with git's markers around what conflicts; `theirs` names the patch.
+pub fn marked(parts: &[Part], theirs: &str) -> Vec<u8> {
     let mut content = Vec::new();
     let line = |content: &mut Vec<u8>, text: &[u8]| {
         content.extend_from_slice(text);
@@ -123,9 +128,9 @@ pub fn marked(parts: &[Part], ours: &str, theirs: &str) -> Vec<u8> {
         match part {
             Part::Clear(text) => content.extend_from_slice(text),
             Part::Conflict(conflict) => {
-                line(&mut content, format!("<<<<<<< {ours}\n").as_bytes());
+                line(&mut content, OURS);
                 line(&mut content, &conflict.ours);
-                line(&mut content, b"||||||| what the patch was made for\n");
+                line(&mut content, BASE);
                 line(&mut content, &conflict.base);
                 line(&mut content, b"=======\n");
                 line(&mut content, &conflict.theirs);
@@ -136,15 +141,28 @@ pub fn marked(parts: &[Part], ours: &str, theirs: &str) -> Vec<u8> {
     content
 }
 
-/// The first line (from 1) that is a conflict marker.
-pub fn marker(content: &[u8]) -> Option<usize> {
-    let is = |line: &[u8]| {
-        [&b"<<<<<<< "[..], b"||||||| ", b">>>>>>> "]
-            .iter()
-            .any(|sign| line.starts_with(sign))
+/// The lines (from 1) of `resolved` that are conflict markers: those that [`marked`] put into
+/// `shown`, the file as a person found it, and such as a tool of theirs leaves. A line that
+/// `shown` has beside its markers, as a text on merges may, is none.
+pub fn markers_left(shown: &[u8], theirs: &str, resolved: &[u8]) -> Vec<usize> {
+    let lines = |content: &[u8]| -> Vec<Vec<u8>> {
+        let lines = content.split(|b| *b == b'\n');
+        lines.map(|line| line.trim_ascii_end().to_vec()).collect()
     };
-    let mut lines = content.split(|b| *b == b'\n');
-    lines.position(is).map(|at| at + 1)
+    let (shown, resolved) = (lines(shown), lines(resolved));
+    let count = |lines: &[Vec<u8>], line: &[u8]| lines.iter().filter(|l| *l == line).count();
+    let theirs = format!(">>>>>>> {theirs}");
+    let ours = [OURS, BASE, b"=======", theirs.as_bytes()];
+    let conflicts = count(&shown, BASE);
+    let is_left = |line: &[u8]| {
+        let signs = [&b"<<<<<<< "[..], b"||||||| ", b">>>>>>> "];
+        let sign = line == b"=======" && conflicts > 0 || signs.iter().any(|s| line.starts_with(s));
+        // Each conflict has one of each.
+        let put = if ours.contains(&line) { conflicts } else { 0 };
+        sign && count(&resolved, line) > count(&shown, line).saturating_sub(put)
+    };
+    let left = resolved.iter().zip(1..).filter(|(line, _)| is_left(line));
+    left.map(|(_, number)| number).collect()
 }
 
 /// What a person made of each conflict of `parts`, read from the file that they left. `None`
@@ -196,20 +214,23 @@ fn find(rest: &[u8], text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const BASE: &[u8] = b"1\n2\n3\n4\n5\n6\n7\n8\n9\n";
+    const NUMBERS: &[u8] = b"1\n2\n3\n4\n5\n6\n7\n8\n9\n";
 
     fn edit(from: &str, to: &str) -> Vec<u8> {
-        String::from_utf8_lossy(BASE).replace(from, to).into_bytes()
+        String::from_utf8_lossy(NUMBERS)
+            .replace(from, to)
+            .into_bytes()
     }
 
     #[test]
     fn changes_apart_merge_and_changes_of_one_place_are_shown_with_all_three() {
-        let merged = three_way("f", BASE, &edit("2\n", "two\n"), &edit("8\n", "eight\n")).unwrap();
+        let merged =
+            three_way("f", NUMBERS, &edit("2\n", "two\n"), &edit("8\n", "eight\n")).unwrap();
         assert_eq!(
             clear(&merged).unwrap(),
             b"1\ntwo\n3\n4\n5\n6\n7\neight\n9\n"
         );
-        let merged = three_way("f", BASE, &edit("5\n", "five\n"), &edit("5\n", "V\n")).unwrap();
+        let merged = three_way("f", NUMBERS, &edit("5\n", "five\n"), &edit("5\n", "V\n")).unwrap();
         assert_eq!(clear(&merged), None);
         let conflict = Conflict {
             ours: b"five\n".into(),
@@ -217,10 +238,10 @@ mod tests {
             theirs: b"V\n".into(),
         };
         assert_eq!(merged[1], Part::Conflict(conflict.clone()));
-        let shown = marked(&merged, "upstream", "patch");
-        assert_eq!(marker(&shown), Some(5));
+        let shown = marked(&merged, "patch");
+        assert_eq!(markers_left(&shown, "patch", &shown), [5, 7, 9, 11]);
         let resolved = b"1\n2\n3\n4\nfive\nV\n6\n7\n8\n9\n";
-        assert_eq!(marker(resolved), None);
+        assert!(markers_left(&shown, "patch", resolved).is_empty());
         assert_eq!(
             answers(&merged, resolved).unwrap(),
             [(conflict, b"five\nV\n".to_vec())]
@@ -235,24 +256,42 @@ mod tests {
         let theirs = title.replace("5\n", "V\n");
         let merged = three_way("f", title.as_bytes(), ours.as_bytes(), theirs.as_bytes()).unwrap();
         assert_eq!(merged.len(), 2);
-        assert_eq!(marker(title.as_bytes()), None);
+        let shown = marked(&merged, "t");
+        assert!(markers_left(&shown, "t", ours.as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn each_marker_that_is_left_is_found_and_a_line_that_was_there_before_is_none() {
+        let text = "title\n=======\n<<<<<<< HEAD\n5\n";
+        let ours = text.replace("5\n", "five\n");
+        let theirs = text.replace("5\n", "V\n");
+        let merged = three_way("f", text.as_bytes(), ours.as_bytes(), theirs.as_bytes()).unwrap();
+        let shown = marked(&merged, "t");
+        assert!(markers_left(&shown, "t", ours.as_bytes()).is_empty());
+        let half = "title\n=======\n<<<<<<< HEAD\nfive\n=======\r\nV\n";
+        assert_eq!(markers_left(&shown, "t", half.as_bytes()), [2, 5]);
+        for line in ["<<<<<<< stash", ">>>>>>> t"] {
+            let left = format!("{line}\n{ours}");
+            assert_eq!(markers_left(&shown, "t", left.as_bytes()), [1], "{line}");
+        }
+        assert!(markers_left(b"a\n", "t", b"a\n=======\n").is_empty());
     }
 
     #[test]
     fn a_file_that_one_side_emptied_merges_to_an_empty_one() {
-        for (ours, theirs) in [(&b""[..], BASE), (BASE, b""), (b"", b"")] {
-            let merged = three_way("f", BASE, ours, theirs).unwrap();
+        for (ours, theirs) in [(&b""[..], NUMBERS), (NUMBERS, b""), (b"", b"")] {
+            let merged = three_way("f", NUMBERS, ours, theirs).unwrap();
             assert_eq!(clear(&merged).unwrap(), b"");
         }
         let added = three_way("f", b"", b"", b"new\n").unwrap();
         assert_eq!(clear(&added).unwrap(), b"new\n");
         for half in ["1\n2\n3\n4\n", "5\n6\n7\n8\n9\n"] {
-            let merged = three_way("f", BASE, b"", &edit(half, "")).unwrap();
+            let merged = three_way("f", NUMBERS, b"", &edit(half, "")).unwrap();
             assert_eq!(clear(&merged), None);
         }
         let apart = three_way(
             "f",
-            BASE,
+            NUMBERS,
             &edit("1\n2\n3\n4\n", ""),
             &edit("5\n6\n7\n8\n9\n", ""),
         );
@@ -270,7 +309,7 @@ mod tests {
     #[test]
     fn files_without_an_end_of_line_come_back_whole() {
         let merged = three_way("f", b"a", b"b", b"c").unwrap();
-        let shown = String::from_utf8(marked(&merged, "o", "t")).unwrap();
+        let shown = String::from_utf8(marked(&merged, "t")).unwrap();
         assert!(shown.contains("\nb\n|||||||"), "{shown}");
         assert_eq!(answers(&merged, b"d").unwrap()[0].1, b"d");
     }

@@ -31,6 +31,7 @@ use git2::{ConfigLevel, opts};
 pub use git2::{Oid, Repository};
 
 use crate::error::{Doing, Error, Result};
+use crate::process::Command;
 
 /// What the system says where it is to blame, and the way out.
 const WAYS_OUT: &[(&str, &str)] = &[
@@ -59,6 +60,12 @@ const WAYS_OUT: &[(&str, &str)] = &[
 impl<T> Doing<T> for std::result::Result<T, git2::Error> {
     fn doing(self, doing: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|e| {
+            // Where a write fails half way, libgit2 may have no words for it.
+            if matches!(e.message(), "" | "no error") {
+                return Error::environment("libgit2 failed and doesn't say why")
+                    .doing(doing())
+                    .hint("a full disk is the usual reason: free some space and run the same command again");
+            }
             let error = Error::environment(e.message()).doing(doing());
             // libgit2 hands on only the system's words.
             let way_out = WAYS_OUT
@@ -104,4 +111,28 @@ pub fn isolate() {
         // SAFETY: as above.
         let _ = unsafe { opts::set_verify_owner_validation(false) };
     });
+}
+
+/// The git program, for whatever repository its arguments name.
+pub fn program() -> Command {
+    unhooked(Command::new("git"))
+}
+
+/// Takes from a command what a git hook or an alias that started us has set: it must not reach
+/// another repository, and git speaks as scripts read it.
+pub fn unhooked(command: Command) -> Command {
+    let inherited = [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_NAMESPACE",
+        "GIT_SHALLOW_FILE",
+        "GIT_DIFF_OPTS",
+        "LANGUAGE",
+    ];
+    let command = inherited.iter().fold(command, |c, name| c.env_remove(name));
+    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C")
 }

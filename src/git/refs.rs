@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use git2::{ErrorCode, Oid, Repository};
 
 use crate::error::{Doing, Error, Result, writing};
+use crate::git::record;
 
 /// The fork that `mlx_local` shows.
 pub const FORK: &str = "refs/mlx-fork/fork";
@@ -40,6 +41,14 @@ pub fn set(repo: &Repository, name: &str, id: Oid) -> Result<()> {
     unlocking(repo, name, || {
         repo.reference(name, id, true, "mlx-fork").map(drop)
     })
+}
+
+/// As [`set`], and on the disk before this returns.
+pub fn set_for_good(repo: &Repository, name: &str, id: Oid) -> Result<()> {
+    set(repo, name, id)?;
+    let file = repo.commondir().join(name);
+    record::sync_file(&file)?;
+    file.parent().map_or(Ok(()), record::sync_file)
 }
 
 /// Makes HEAD the branch of the fork.

@@ -257,23 +257,11 @@ impl<'r> Stack<'r> {
         }
         let parts = match (&change.before, &there, &change.after) {
             (before, Some(there), Some(after)) => {
-                let nothing = Vec::new();
-                let base = before.as_ref().map_or(&nothing, |file| &file.content);
-                let parts = merge::three_way(path, base, &there.content, &after.content)?;
-                let parts = self.resolutions.replay(path, parts);
-                if let Some(content) = merge::clear(&parts)
-                    && before.is_some()
-                {
-                    // A patch changes no modes: the file's own stays.
-                    let executable = there.executable;
-                    if content != there.content {
-                        self.draft.set(
-                            &path_there,
-                            Some(File {
-                                content,
-                                executable,
-                            }),
-                        );
+                let (parts, merged) =
+                    merged(path, before.as_ref(), there, after, self.resolutions)?;
+                if let Some(merged) = merged {
+                    if merged != *there {
+                        self.draft.set(&path_there, Some(merged));
                     }
                     return Ok(None);
                 }
@@ -283,7 +271,7 @@ impl<'r> Stack<'r> {
         };
         let shown = match (&there, &change.after) {
             (Some(there), Some(_)) => Some(File {
-                content: merge::marked(&parts, "upstream", &step.feature.name),
+                content: merge::marked(&parts, &step.feature.name),
                 executable: there.executable,
             }),
             (there, after) => there.clone().or(after.clone()),
@@ -314,6 +302,28 @@ impl<'r> Stack<'r> {
     pub fn export(&self, layer: usize, feature: &Feature) -> Result<Patch> {
         export_layer(&self.draft, layer, feature)
     }
+}
+
+/// What `there` becomes by a feature's change from `before` to `after`: by parts, and whole
+/// where nothing conflicts, kept answers included.
+pub(super) fn merged(
+    path: &str,
+    before: Option<&File>,
+    there: &File,
+    after: &File,
+    resolutions: &Resolutions,
+) -> Result<(Vec<Part>, Option<File>)> {
+    let base = before.map_or(&[][..], |file| &file.content);
+    let parts = merge::three_way(path, base, &there.content, &after.content)?;
+    let parts = resolutions.replay(path, parts);
+    // Where both sides made the file, no merge says which is meant.
+    let content = before.and_then(|_| merge::clear(&parts));
+    let whole = content.map(|content| File {
+        content,
+        // A patch changes no modes: the file's own stays.
+        executable: there.executable,
+    });
+    Ok((parts, whole))
 }
 
 /// The patch of the feature in one layer of a draft.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::git::stack;
 use crate::manager::Manager;
-use crate::series::{self, Feature, export};
+use crate::series::{self, Feature, Series, export};
 
 /// Something that isn't as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +37,7 @@ pub fn check(manager: &Manager<'_>) -> Result<Vec<Finding>> {
         .collect();
     for (layer, feature) in series.features.iter().enumerate() {
         findings.extend(over_budget(feature));
+        findings.extend(over_own_file(&series, feature));
         let fits = !misfits
             .iter()
             .any(|misfit| misfit.patch == feature.patch.name);
@@ -67,6 +68,23 @@ fn over_budget(feature: &Feature) -> Option<Finding> {
         file: feature.patch.name.clone(),
         what: format!("changes {lines} lines of upstream's files, and its budget is {}", feature.budget),
         hint: "move code into overlay files that a hook includes; or say in series.toml why not: exceeds = { lines = …, reason = \"…\" }".into(),
+    })
+}
+
+/// A patch that changes a file of our own says in two places what that file is.
+fn over_own_file(series: &Series, feature: &Feature) -> Option<Finding> {
+    let mut files = feature.patch.files.iter();
+    let own = files.find_map(|file| series.overlay_at(&file.path))?;
+    Some(Finding {
+        file: feature.patch.name.clone(),
+        what: format!(
+            "changes {}, which is {} of the project",
+            own.target, own.source
+        ),
+        hint: format!(
+            "make the change in {}, and take it out of the patch",
+            own.source
+        ),
     })
 }
 

@@ -24,6 +24,8 @@ pub struct Finished {
     pub what: String,
     /// Files of the project that it wrote.
     pub written: Vec<String>,
+    /// Files of the project that it removed.
+    pub removed: Vec<String>,
     /// Features that were left out on the way.
     pub skipped: Vec<String>,
     /// The commit that `mlx_local` shows now.
@@ -120,6 +122,19 @@ impl Manager<'_> {
             session: None,
         };
         let what = ready.plan.to_string();
+        if ready.done.writes.is_empty() && ready.before == after {
+            // Nothing that an undo could take back.
+            return Ok(Finished {
+                what,
+                written: Vec::new(),
+                removed: Vec::new(),
+                skipped: ready.skipped,
+                shown: shown.to_string(),
+                left: Vec::new(),
+                kept: None,
+                answers: Vec::new(),
+            });
+        }
         let mut entry = Entry::new(&self.repo, what, ready.done.writes, ready.before, after);
         entry.origin = ready.origin;
         self.room_for(&entry)?;
@@ -136,9 +151,15 @@ impl Manager<'_> {
         journal::check(self.layout, &self.repo, entry)?;
         let kept = aside::put(&self.repo, entry.before.state, work)?;
         let left = journal::commit(self.layout, &self.repo, entry)?;
+        let paths = |stays: bool| {
+            let writes = entry.writes.iter();
+            let those = writes.filter(|(_, write)| write.after.is_some() == stays);
+            those.map(|(path, _)| path.clone()).collect()
+        };
         Ok(Finished {
             what: entry.what.clone(),
-            written: entry.writes.keys().cloned().collect(),
+            written: paths(true),
+            removed: paths(false),
             skipped,
             shown: entry.after.state.shown.to_string(),
             left,

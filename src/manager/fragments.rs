@@ -157,18 +157,21 @@ impl Language {
             Language::C => {
                 let mut at = Scan::default();
                 at.read(&before);
-                let outside = at.plain();
+                let outside = at.plain() && at.parentheses == 0;
                 let depth = at.conditionals;
                 at.lowest = depth;
                 at.read(&run);
-                outside && at.plain() && at.conditionals == depth && at.lowest == depth
+                // No directive may stand among a macro's arguments, and what is a macro can't
+                // be told here.
+                let outside = outside && at.plain() && at.parentheses == 0;
+                outside && at.conditionals == depth && at.lowest == depth
             }
             Language::CMake => cmake_balanced(&before) && cmake_balanced(&run),
         }
     }
 }
 
-/// Where a C source is: in a comment or a text, and how deep in `#if`.
+/// Where a C source is: in a comment or a text, and how deep in `#if` and in parentheses.
 #[derive(Debug, Default)]
 struct Scan {
     comment: bool,
@@ -176,6 +179,7 @@ struct Scan {
     raw: Option<Vec<u8>>,
     conditionals: i32,
     lowest: i32,
+    parentheses: i32,
 }
 
 impl Scan {
@@ -236,6 +240,7 @@ impl Scan {
             } else if matches!(rest[0], b'"' | b'\'') {
                 at += text_length(rest);
             } else {
+                self.parentheses += i32::from(rest[0] == b'(') - i32::from(rest[0] == b')');
                 at += 1;
             }
         }
@@ -346,6 +351,8 @@ mod tests {
             ("auto s = R\"x(\n", ")x\";\n", run.clone()),
             ("#if A\n", "#endif\n", format!("{run}#else\n{run}")),
             ("a\n", "#endif\n", format!("#if B\n{run}")),
+            ("instantiate(\n", ")\n", run.clone()),
+            ("f();\n", ")\n", format!("instantiate(\n{run}")),
         ] {
             let (_, fragments) = taken("mlx/ops.cpp", head, &run, tail);
             assert_eq!(fragments, [], "{head}");

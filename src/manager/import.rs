@@ -68,10 +68,11 @@ pub fn apply(manager: &Manager<'_>, work: &mut Work, imported: &Imported) -> Res
     };
     for (at, new) in (first..).zip(&imported.features) {
         if work.steps.iter().any(|step| step.feature.name == new.name) {
-            return Err(Error::usage(format!(
-                "there is a feature named \"{}\" already",
-                new.name
-            )));
+            return Err(
+                Error::usage(format!("there is a feature named \"{}\" already", new.name)).hint(
+                    "choose another name; `cargo xtask patch edit` opens the one that is there",
+                ),
+            );
         }
         let mut changes = BTreeMap::new();
         let mut overlay = Vec::new();

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::git::local::{self, State};
 use crate::git::record::{self, Files};
 use crate::git::refs::{self, IndexLock};
@@ -241,8 +241,13 @@ pub fn check(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<()> {
 /// changed meanwhile, and that were left as they are.
 pub fn commit(layout: &Layout, repo: &Repository, entry: &Entry) -> Result<Vec<PathBuf>> {
     let record = entry.write(repo)?;
-    refs::set(repo, PENDING, record)?;
-    let (_, left) = carry_out(layout, repo, record, entry)?;
+    refs::set_for_good(repo, PENDING, record)?;
+    let (_, left) = carry_out(layout, repo, record, entry).map_err(|error| {
+        error.hint(format!(
+            "`{}` is recorded whole: any `cargo xtask patch` finishes it once that is mended",
+            entry.what
+        ))
+    })?;
     Ok(left)
 }
 
@@ -296,7 +301,8 @@ pub fn recover(layout: &Layout, repo: &Repository) -> Result<Option<Recovered>> 
         return Ok(None);
     };
     let entry = Entry::read(repo, record)?;
-    let (kept, left) = carry_out(layout, repo, record, &entry)?;
+    let (kept, left) = carry_out(layout, repo, record, &entry)
+        .doing(|| format!("finishing `{}`, which was interrupted", entry.what))?;
     Ok(Some(Recovered {
         what: entry.what,
         kept,

@@ -11,7 +11,7 @@ use crate::git::place::{self, Misfit};
 use crate::git::stack;
 use crate::git::{Repository, merge};
 use crate::manager::import::{Imported, NewFeature};
-use crate::manager::incoming::{Incoming, Placed, Request, render};
+use crate::manager::incoming::{Incoming, Placed, Request};
 use crate::manager::{Manager, fragments, id, plan};
 use crate::series::header::Header;
 use crate::series::patch::{Action, FilePatch};
@@ -49,6 +49,7 @@ pub fn place_all(
         let mut own = BTreeMap::new();
         for file in &change.files {
             let placing = Placing {
+                series: &series,
                 repo,
                 clone: clone.as_ref(),
                 change,
@@ -62,18 +63,12 @@ pub fn place_all(
     stack::refuse(&misfits, "the series").map_err(|error| {
         error.hint("nothing is placed with fuzz: import it with `--from CLONE RANGE` where its commits are at hand (a merge then finds the place), or rebase it onto the pin first")
     })?;
-    // The commits carry contents only; their heads are in the plan.
-    let placeholder = &series.features;
-    let Some(any) = placeholder
-        .first()
-        .cloned()
-        .or_else(|| empty_feature().ok())
-    else {
-        return Err(Error::bug("no feature to commit with"));
-    };
-    let mut features: Vec<&Feature> = below.features.iter().collect();
-    features.extend(std::iter::repeat_n(&any, incoming.len()));
-    let fork = compose::commit(repo, &draft, features.into_iter(), pin, false)?;
+    let heads = incoming.iter().map(|change| Header::parse(&change.head));
+    let heads = heads.collect::<Result<Vec<_>>>()?;
+    let new = incoming.iter().map(|change| change.name.as_str());
+    let all = below.features.iter().map(Feature::head);
+    let all = all.chain(new.zip(&heads));
+    let fork = compose::commit(repo, &draft, all, pin, false)?;
     let mut at = match count {
         0 => pin.to_string(),
         count => fork.commits[count - 1].id.clone(),
@@ -94,27 +89,6 @@ pub fn place_all(
     })
 }
 
-fn empty_feature() -> Result<Feature> {
-    let header = Header::parse(&render(
-        "mlx-fork",
-        "mlx-fork@localhost",
-        0,
-        0,
-        "x",
-        "x",
-        "",
-    ))?;
-    Ok(Feature {
-        name: "x".into(),
-        selected: true,
-        requires: Vec::new(),
-        patch: series::export::patch("0001-x.patch", &header, &[])?,
-        overlay: Vec::new(),
-        probes: series::Probes::default(),
-        budget: 0,
-    })
-}
-
 /// Makes new files, and long runs of new lines, files of the project.
 fn split(
     draft: &mut Draft<'_>,
@@ -127,15 +101,14 @@ fn split(
     let (before, after) = (draft.find_below(layer, path)?, draft.find(path)?);
     match (before, after) {
         (Found::Nothing, Found::File(_)) => {
-            own.insert(path.into(), source(series, change, path));
+            let source = source(series, change, path, own);
+            own.insert(path.into(), source);
         }
         (Found::File(before), Found::File(after)) if before != after => {
             let (left, fragments) = fragments::take_out(path, &before, &after, &change.name)?;
             for fragment in fragments {
-                own.insert(
-                    fragment.path.clone(),
-                    source(series, change, &fragment.path),
-                );
+                let source = source(series, change, &fragment.path, own);
+                own.insert(fragment.path.clone(), source);
                 let file = File {
                     content: fragment.content,
                     executable: false,
@@ -150,21 +123,28 @@ fn split(
 }
 
 /// The file of the project for a new file of MLX's tree.
-fn source(series: &series::Series, change: &Incoming, path: &str) -> String {
+fn source(
+    series: &series::Series,
+    change: &Incoming,
+    path: &str,
+    own: &BTreeMap<String, String>,
+) -> String {
     let folder = format!("mlx_primitives/{}", change.name);
     let taken = |source: &String| {
-        let mut overlay = series.features.iter().flat_map(|feature| &feature.overlay);
-        overlay.any(|file| file.source == *source)
+        let overlay = series.features.iter().flat_map(|feature| &feature.overlay);
+        let mut all = overlay.map(|file| &file.source).chain(own.values());
+        // On most Macs names that differ by case are one.
+        all.any(|other| other.eq_ignore_ascii_case(source))
     };
-    let plain = format!("{folder}/{}", path.strip_prefix("mlx/").unwrap_or(path));
-    if taken(&plain) {
-        format!("{folder}/{path}")
-    } else {
-        plain
-    }
+    let short = path.strip_prefix("mlx/").unwrap_or(path);
+    let names = [short, path].map(|name| format!("{folder}/{name}"));
+    let numbered = (2..).map(|number: usize| format!("{folder}/{number}/{path}"));
+    let mut names = names.into_iter().chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_default()
 }
 
 struct Placing<'a> {
+    series: &'a series::Series,
     repo: &'a Repository,
     clone: Option<&'a Repository>,
     change: &'a Incoming,
@@ -189,6 +169,13 @@ impl Placing<'_> {
             let all = file.hunks.iter();
             misfits.extend(all.map(|hunk| place::misfit(name, file, hunk, now.into())));
         };
+        if let Some(own) = self.series.overlay_at(&file.path) {
+            fail(&format!(
+                "it is no file of upstream's, but {} of the project: make the change there",
+                own.source
+            ));
+            return Ok(());
+        }
         match (file.action, there) {
             (Action::Create { executable }, None) => {
                 let content = file

@@ -136,7 +136,13 @@ pub fn work_out(
         resolutions: series.resolutions.clone(),
     };
     let exact = verified(repo, &new, work.base.0, stack.draft())?;
-    let fork = compose::commit(repo, &exact, new.features.iter(), work.base.0, false)?;
+    let fork = compose::commit(
+        repo,
+        &exact,
+        new.features.iter().map(Feature::head),
+        work.base.0,
+        false,
+    )?;
     let mut writes = project::difference(manager.layout, series, &new)?;
     writes.extend(work.extra);
     Ok(Outcome::Done(Box::new(Done {
@@ -187,16 +193,21 @@ pub fn position<'s>(names: impl Iterator<Item = &'s str>, name: &str) -> Result<
 }
 
 fn reorder(work: &mut Work, order: &[String]) -> Result<()> {
-    let mut sorted: Vec<&String> = order.iter().collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() != order.len() || order.len() != work.steps.len() {
-        return Err(Error::usage("an order names each feature once"));
-    }
     let mut steps = Vec::new();
     for name in order {
         let names = work.steps.iter().map(|step| step.feature.name.as_str());
         steps.push(work.steps[position(names, name)?].clone());
+    }
+    for step in &work.steps {
+        let name = &step.feature.name;
+        let wrong = match order.iter().filter(|other| *other == name).count() {
+            0 => "is missing",
+            1 => continue,
+            _ => "is there twice",
+        };
+        return Err(Error::usage(format!(
+            "an order names each feature once, and {name} {wrong}"
+        )));
     }
     work.steps = steps;
     Ok(())
@@ -326,7 +337,7 @@ fn stop(
     let mut names = Vec::new();
     for step in before {
         stack.push(step, given.get(&step.feature.name))?;
-        names.push(&step.feature);
+        names.push(step.feature.head());
     }
     let count = names.len();
     let prefix = compose::commit(repo, stack.draft(), names.into_iter(), work.base.0, false)?;
@@ -342,7 +353,7 @@ fn stop(
     for (path, file) in shown {
         draft.set(&path, file);
     }
-    let features = work.steps[..=count].iter().map(|step| &step.feature);
+    let features = work.steps[..=count].iter().map(|s| s.feature.head());
     // The conflicts belong to the last feature's commit.
     draft.join();
     let worktree = compose::commit(repo, &draft, features, work.base.0, false)?;

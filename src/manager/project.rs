@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value, value};
-
 use crate::error::{Doing, Error, Result, reading, writing};
+use crate::git::record;
 use crate::layout::Layout;
+use crate::manager::manifest;
 use crate::series::resolutions::Resolution;
-use crate::series::{Feature, Overlay, Series};
+use crate::series::{self, Series};
 
 /// What becomes of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +119,8 @@ fn replace(full: &Path, bytes: &[u8]) -> Result<()> {
         fs::Permissions::from_mode(0o644)
     });
     fs::set_permissions(&new, permissions).doing(writing(&new))?;
+    // A loss of power must not leave the name with nothing behind it.
+    record::sync_file(&new)?;
     fs::rename(&new, full).doing(writing(full))
 }
 
@@ -141,13 +143,20 @@ pub fn difference(layout: &Layout, old: &Series, new: &Series) -> Result<Writes>
             Ok(())
         }
     };
-    want(MANIFEST.into(), edit(&text, old, new)?.into_bytes())?;
+    let text = manifest::edit(&text, old, new)?;
+    want(MANIFEST.into(), text.into_bytes())?;
     for (name, resolution) in new.resolutions.all() {
         want(answer(name), resolution.render()?.into_bytes())?;
     }
     for feature in &new.features {
-        want(patch(&feature.patch.name), feature.patch.bytes.clone())?;
+        let name = patch(&feature.patch.name);
+        // What no later command could read must not be written.
+        series::patch::refuse_size(feature.patch.bytes.len() as u64).doing(|| unwritten(&name))?;
+        want(name, feature.patch.bytes.clone())?;
         for file in &feature.overlay {
+            series::overlay_path(layout.root(), &file.source)
+                .and_then(|_| series::refuse_size(&file.source, file.content.len() as u64))
+                .doing(|| unwritten(&file.source))?;
             want(file.source.clone(), file.content.clone())?;
         }
     }
@@ -171,6 +180,10 @@ pub fn difference(layout: &Layout, old: &Series, new: &Series) -> Result<Writes>
         foreign.concat()
     ))
     .hint("move them away, or choose other names"))
+}
+
+fn unwritten(path: &str) -> String {
+    format!("making {path}, of which nothing was written")
 }
 
 /// The files that a series is made of.
@@ -213,98 +226,4 @@ pub fn keeping(layout: &Layout, answers: &[Resolution]) -> Result<Writes> {
         }
     }
     Ok(writes)
-}
-
-/// The text of series.toml for `new`; comments and what a person wrote of the rest stay.
-fn edit(text: &str, old: &Series, new: &Series) -> Result<String> {
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|e: toml_edit::TomlError| Error::usage(e.to_string()))
-        .doing(|| "reading patches/series.toml".into())?;
-    if old.base != new.base
-        && let Some(base) = document.get_mut("base").and_then(Item::as_value_mut)
-    {
-        // The comment behind it stays.
-        let decor = base.decor().clone();
-        *base = Value::from(new.base.clone());
-        *base.decor_mut() = decor;
-    }
-    let tables = document
-        .get("feature")
-        .and_then(Item::as_array_of_tables)
-        .cloned()
-        .unwrap_or_default();
-    let name = |table: &Table| table.get("name").and_then(Item::as_str).map(str::to_string);
-    let mut ordered = ArrayOfTables::new();
-    for feature in &new.features {
-        let known = tables
-            .iter()
-            .find(|t| name(t).as_ref() == Some(&feature.name));
-        let before = old.features.iter().find(|f| f.name == feature.name);
-        let mut table = known.cloned().unwrap_or_default();
-        table.set_position(None);
-        if before.is_none() {
-            table.decor_mut().set_prefix("\n");
-            table.insert("name", value(&feature.name));
-        }
-        if before.is_none_or(|b| b.patch.name != feature.patch.name) {
-            table.insert("patch", value(&feature.patch.name));
-        }
-        if before.is_none_or(|b| b.requires != feature.requires) {
-            table.insert(
-                "requires",
-                value(feature.requires.iter().collect::<Array>()),
-            );
-        }
-        edit_overlay(&mut table, before, feature);
-        ordered.push(table);
-    }
-    if ordered.is_empty() {
-        document.remove("feature");
-    } else {
-        document.insert("feature", Item::ArrayOfTables(ordered));
-    }
-    Ok(document.to_string())
-}
-
-fn edit_overlay(table: &mut Table, before: Option<&Feature>, after: &Feature) {
-    let row = |file: &Overlay| (file.source.clone(), file.target.clone(), file.executable);
-    let rows = |feature: &Feature| feature.overlay.iter().map(row).collect::<Vec<_>>();
-    let (old, new) = (before.map(rows).unwrap_or_default(), rows(after));
-    if before.is_some() && old == new || before.is_none() && new.is_empty() {
-        return;
-    }
-    if !table.contains_key("overlay") {
-        table.insert("overlay", value(Array::new()));
-    }
-    let Some(array) = table.get_mut("overlay").and_then(Item::as_array_mut) else {
-        return;
-    };
-    let target = |value: &Value| {
-        let row = value.as_array()?;
-        row.get(1)?.as_str().map(str::to_string)
-    };
-    array.retain(|value| new.iter().any(|row| target(value).as_ref() == Some(&row.1)));
-    for (source, to, executable) in new {
-        let known = old.iter().find(|row| row.1 == to);
-        let same = (source.clone(), to.clone(), executable);
-        if known == Some(&same) {
-            continue;
-        }
-        let mut row: Array = [source, to.clone()].iter().collect();
-        if executable {
-            row.push("executable");
-        }
-        let mut row = Value::Array(row);
-        row.decor_mut().set_prefix("\n  ");
-        let at = array
-            .iter()
-            .position(|value| target(value).as_ref() == Some(&to));
-        match at {
-            Some(at) => drop(array.replace_formatted(at, row)),
-            None => array.push_formatted(row),
-        }
-    }
-    array.set_trailing("\n");
-    array.set_trailing_comma(true);
 }

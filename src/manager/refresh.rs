@@ -6,17 +6,23 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::git::diff;
 use crate::git::draft::File;
 use crate::git::local::{self, State};
-use crate::git::survey::Survey;
+use crate::git::survey::{Change, Survey};
 use crate::git::{Oid, merge};
 use crate::manager::edit::{Decided, Finished};
 use crate::manager::journal::Local;
 use crate::manager::plan::{self, Plan, Work};
+use crate::manager::questions::{self, Goes, Question};
 use crate::manager::session::Session;
 use crate::manager::{Manager, id};
-use crate::series::{Overlay, Series, path as paths};
+use crate::process::quote;
+use crate::series::{Overlay, Series};
+
+/// Changed files by path, before and after.
+pub type Changes = BTreeMap<String, local::Became>;
 
 /// What a person says of their changes.
 #[derive(Debug, Clone, Default)]
@@ -44,17 +50,6 @@ pub struct Taken {
     pub own: BTreeMap<String, String>,
 }
 
-/// Where a changed file goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Goes {
-    /// Back to this file of the project.
-    Overlay(String),
-    /// Into the patch of this feature.
-    Patch(String),
-    /// Out of the series.
-    Out,
-}
-
 /// What a refresh does, or would do.
 #[derive(Debug)]
 pub struct Routes {
@@ -64,12 +59,28 @@ pub struct Routes {
     pub left: Vec<PathBuf>,
 }
 
-/// Takes the changes in. `None` where there are none.
+/// What is on disk, beside what is shown.
+struct Looked {
+    series: Series,
+    into: Option<String>,
+    session: bool,
+    baseline: Oid,
+    disk: Oid,
+    changes: Changes,
+    left: Vec<PathBuf>,
+}
+
+/// What only a person can say before [`refresh`] can be done with this request.
 ///
 /// # Errors
-/// [`crate::Kind::Conflict`] with questions where it isn't clear where a change goes, or where
-/// it collides with other changes of the series.
-pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Routes, Finished)>> {
+/// As [`refresh`].
+pub fn questions(manager: &Manager<'_>, request: &Request) -> Result<Vec<Question>> {
+    let seen = look(manager, request)?;
+    let routes = questions::routes(&seen.series, seen.into.as_deref(), request, &seen.changes);
+    routes.map(|(_, questions)| questions)
+}
+
+fn look(manager: &Manager<'_>, request: &Request) -> Result<Looked> {
     let session = manager.session()?;
     if let Some(stopped @ Session::Stopped(_)) = &session {
         return Err(Error::conflict(stopped.describe()).hint(stopped.ways_out()));
@@ -91,6 +102,7 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
     }
     let seen = Survey::take(manager.layout, &manager.repo, None)?;
     seen.refuse_unfinished()?;
+    refuse_unmerged(&seen)?;
     let baseline = manager.shown(&seen)?;
     refuse_other_base(manager, &series, baseline)?;
     let mut extra = seen.paths_of_edits();
@@ -98,12 +110,10 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
     extra.extend(named.map(|path| path.as_bytes().to_vec()));
     let disk = local::snapshot(manager.layout, baseline, &extra)?;
     let changes = local::changes(&manager.repo, baseline, disk)?;
-    let left: Vec<PathBuf> = seen
-        .untracked
-        .iter()
-        .filter(|path| path.to_str().is_none_or(|path| !changes.contains_key(path)))
-        .cloned()
-        .collect();
+    let untracked = seen.untracked.into_iter();
+    let left =
+        untracked.filter(|path| path.to_str().is_none_or(|path| !changes.contains_key(path)));
+    let left = left.collect();
     let named = request
         .own
         .keys()
@@ -113,10 +123,37 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
         return Err(Error::usage(format!("{none} isn't changed in mlx_local"))
             .hint("files are named by their path from mlx_local: `cargo xtask edits` lists them"));
     }
-    if changes.is_empty() && session.is_none() {
+    Ok(Looked {
+        series,
+        into,
+        session: session.is_some(),
+        baseline,
+        disk,
+        changes,
+        left,
+    })
+}
+
+/// Takes the changes in. `None` where there are none.
+///
+/// # Errors
+/// [`crate::Kind::Conflict`] with questions where it isn't clear where a change goes, or where
+/// it collides with other changes of the series.
+pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Routes, Finished)>> {
+    let Looked {
+        series,
+        into,
+        session,
+        baseline,
+        disk,
+        changes,
+        left,
+    } = look(manager, request)?;
+    if changes.is_empty() && !session {
         return Ok(None);
     }
-    let files = routes(&series, into.as_deref(), request, &changes)?;
+    let (files, questions) = questions::routes(&series, into.as_deref(), request, &changes)?;
+    questions::refuse(&questions)?;
     let plan = Plan::Refresh(Taken {
         feature: into,
         baseline: baseline.to_string(),
@@ -130,8 +167,44 @@ pub fn refresh(manager: &Manager<'_>, request: &Request) -> Result<Option<(Route
         },
         session: crate::git::record::at(&manager.repo, crate::manager::session::REFERENCE),
     };
-    let finished = manager.run(plan, Decided::default(), before, before)?;
+    let finished = manager
+        .run(plan, Decided::default(), before, before)
+        .map_err(|error| way_out(error, &files, &changes))?;
     Ok(Some((Routes { files, left }, finished)))
+}
+
+/// git's own conflicts, of a stash or a merge: their markers are no change.
+fn refuse_unmerged(seen: &Survey) -> Result<()> {
+    let edits = seen.edits.iter();
+    let unmerged = edits.filter(|edit| edit.change == Change::Unmerged);
+    let list: Vec<String> = unmerged
+        .map(|edit| format!("\n    mlx_local/{}", edit.path.display()))
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "git has unresolved conflicts in mlx_local; nothing was written{}",
+        list.concat()
+    ))
+    .hint("resolve them and `git -C mlx_local add` them; then run again"))
+}
+
+/// What no patch can hold is told of one file; the way out is for all that are so.
+fn way_out(error: Error, files: &[(String, Goes)], changes: &Changes) -> Error {
+    let unfit = files.iter().filter(|(path, goes)| {
+        let (before, after) = &changes[path];
+        let refused = || diff::unified(path, before.as_ref(), after.as_ref()).is_err();
+        matches!(goes, Goes::Patch(_)) && refused()
+    });
+    let names: Vec<String> = unfit.map(|(path, _)| quote(path)).collect();
+    if error.kind() != Kind::Usage || names.is_empty() {
+        return error;
+    }
+    error.hint(format!(
+        "`cargo xtask edits drop {}` makes it what the fork has; a new file can be the project's own (--own)",
+        names.join(" ")
+    ))
 }
 
 /// Edits are compared with the fork that is shown: on another commit than the series' own,
@@ -153,117 +226,6 @@ fn refuse_other_base(manager: &Manager<'_>, series: &Series, shown: Oid) -> Resu
         "`cargo xtask edits keep`, `MLX_REF={} cargo xtask setup-mlx --until fork`, and bring the edits back there",
         series.base
     )))
-}
-
-/// Where each change goes; all questions at once where something isn't clear.
-fn routes(
-    series: &Series,
-    into: Option<&str>,
-    request: &Request,
-    changes: &BTreeMap<String, local::Became>,
-) -> Result<Vec<(String, Goes)>> {
-    let mut files = Vec::new();
-    let mut questions = Vec::new();
-    let mut ask = |question: String, answer: String| questions.push((question, answer));
-    for (path, (before, after)) in changes {
-        if let Some(why) = paths::refuse(path) {
-            return Err(Error::usage(format!("mlx_local/{path} {why}")));
-        }
-        let goes = if let Some(overlay) = series.overlay_at(path) {
-            match after {
-                Some(_) => Goes::Overlay(overlay.source.clone()),
-                None if request.remove.contains(path) => Goes::Out,
-                None => {
-                    ask(
-                        format!("{path} is deleted; it is {} of the project", overlay.source),
-                        format!("--remove {path} takes it out of the series"),
-                    );
-                    continue;
-                }
-            }
-        } else if let Some(source) = request.own.get(path) {
-            if let Some(why) = paths::refuse(source) {
-                return Err(Error::usage(format!(
-                    "the file of the project {source:?} {why}"
-                )));
-            }
-            Goes::Overlay(source.clone())
-        } else if before.is_some() || request.hook.contains(path) {
-            match into {
-                Some(feature) => Goes::Patch(feature.into()),
-                None => {
-                    ask(
-                        format!("{path} is upstream's{}", touched_by(series, path)),
-                        "--into FEATURE says into which patch it goes".into(),
-                    );
-                    continue;
-                }
-            }
-        } else {
-            ask(
-                format!("{path} is new"),
-                format!(
-                    "--own {path}={} makes it a file of the project, --hook {path} a part of the patch",
-                    neighbour(series, path)
-                ),
-            );
-            continue;
-        };
-        files.push((path.clone(), goes));
-    }
-    if !request.own.is_empty() && into.is_none() {
-        ask(
-            "a new file of the project belongs to a feature".into(),
-            "--into FEATURE says to which".into(),
-        );
-    }
-    if questions.is_empty() {
-        return Ok(files);
-    }
-    let list: Vec<String> = questions
-        .iter()
-        .map(|(q, _)| format!("\n    {q}"))
-        .collect();
-    let mut error = Error::conflict(format!(
-        "it isn't clear where these changes go; nothing was written{}",
-        list.concat()
-    ));
-    let mut answers: Vec<&String> = questions.iter().map(|(_, answer)| answer).collect();
-    answers.dedup();
-    for answer in answers {
-        error = error.hint(answer.clone());
-    }
-    Err(error)
-}
-
-fn touched_by(series: &Series, path: &str) -> String {
-    let touching = series.features.iter().filter(|feature| {
-        let mut files = feature.patch.files.iter();
-        files.any(|file| file.path == path)
-    });
-    let names: Vec<&str> = touching.map(|feature| feature.name.as_str()).collect();
-    match names[..] {
-        [] => String::new(),
-        _ => format!(", and changed by {}", names.join(", ")),
-    }
-}
-
-/// Where a new file would stand in the project, by the overlay files next to it.
-fn neighbour(series: &Series, path: &str) -> String {
-    let mut folder = path;
-    while let Some((above, _)) = folder.rsplit_once('/') {
-        folder = above;
-        for file in series.features.iter().flat_map(|f| &f.overlay) {
-            let rest = file
-                .target
-                .strip_prefix(folder)
-                .and_then(|r| r.strip_prefix('/'));
-            if let Some(root) = rest.and_then(|rest| file.source.strip_suffix(rest)) {
-                return format!("{root}{}", &path[folder.len() + 1..]);
-            }
-        }
-    }
-    format!("mlx_primitives/{path}")
 }
 
 /// Puts recorded changes into the features of a plan.

@@ -85,6 +85,8 @@ pub struct Status {
     pub features: Vec<Row>,
     /// Edited files of no feature.
     pub edited: Vec<PathBuf>,
+    /// What of git's own is in the way of the next operation, and what ends it.
+    pub obstacles: Vec<(String, String)>,
     /// Files in `mlx_local` that are not the fork's.
     pub untracked: Vec<PathBuf>,
     /// The last operation, which `undo` undoes.
@@ -165,6 +167,11 @@ pub fn status(manager: &Manager<'_>, pins: &[String]) -> Result<Status> {
         session: session.map(|open| open.describe()),
         edited: edited.filter(|path| !known(path)).collect(),
         features,
+        obstacles: seen
+            .obstacles
+            .into_iter()
+            .map(|obstacle| (obstacle.what, obstacle.way_out))
+            .collect(),
         untracked: seen.untracked,
         last: journal::log(&manager.repo, 1)?.pop().map(|row| row.what),
     })

@@ -48,8 +48,8 @@ impl Manager<'_> {
         let mut unfinished = Vec::new();
         for (path, (before, after)) in files {
             let source = series.overlay_at(&path).map(|file| &file.source);
+            let stood = stood.get(&path).map_or(&before, |(_, stood)| stood);
             if let Some(source) = source.or(stopped.plan.own(&path)) {
-                let stood = stood.get(&path).map_or(&before, |(_, stood)| stood);
                 if after != *stood {
                     return Err(Error::conflict(format!(
                         "mlx_local/{path} is changed, which is {source} of the project, and this is about the patch only"
@@ -60,8 +60,13 @@ impl Manager<'_> {
                 }
                 continue;
             }
-            if let Some(line) = after.as_ref().and_then(|file| merge::marker(&file.content)) {
-                unfinished.push(format!("\n    mlx_local/{path}:{line}"));
+            if let Some(after) = &after {
+                let shown = stood.as_ref().map_or(&[][..], |file| &file.content);
+                let left = merge::markers_left(shown, &stopped.at, &after.content);
+                let named = left
+                    .iter()
+                    .map(|line| format!("\n    mlx_local/{path}:{line}"));
+                unfinished.extend(named);
             }
             given.insert(path, after);
         }
@@ -232,9 +237,7 @@ impl Manager<'_> {
                 continue;
             };
             let found = merge::answers(&stuck.parts, &file.content).unwrap_or_default();
-            for (conflict, resolved) in found {
-                answers.extend(Resolution::of(&stuck.origin, &conflict, &resolved));
-            }
+            answers.extend(Resolution::of_file(&stuck.origin, &found));
         }
         Ok(answers)
     }

@@ -88,7 +88,10 @@ impl<'a> Reader<'a> {
             Action::Delete => (format!("a/{path}"), "/dev/null".into()),
         };
         for (start, name) in [("--- ", &names.0), ("+++ ", &names.1)] {
-            if self.peek().and_then(|line| line.strip_prefix(start)) != Some(name.as_str()) {
+            let line = self.peek().and_then(|line| line.strip_prefix(start));
+            // git ends a name with a space in it by a tab.
+            let there = line.map(|line| line.strip_suffix('\t').unwrap_or(line));
+            if there != Some(name.as_str()) {
                 return Err(self.wrong(format!("expected `{start}{name}`")));
             }
             self.at += 1;
@@ -274,6 +277,10 @@ fn same_names(names: &str) -> Result<&str, String> {
         .map(|n| n / 2);
     let pair = half.and_then(|n| Some((names.get(..n + 2)?, names.get(n + 3..)?)));
     let paths = pair.and_then(|(a, b)| Some((a.strip_prefix("a/")?, b.strip_prefix("b/")?)));
+    let twice = names.len() / 2;
+    if paths.is_none() && twice > 0 && names.get(..twice) == names.get(twice + 1..) {
+        return Err(format!("`{names}` has no `a/` and `b/` before its paths"));
+    }
     match paths {
         Some((a, b)) if a == b => Ok(a),
         _ => Err(format!(
@@ -308,8 +315,9 @@ mod tests {
     #[test]
     fn names_are_read_only_where_both_are_one() {
         assert_eq!(same_names("a/x b/y b/x b/y"), Ok("x b/y"));
-        for wrong in ["a/x b/y", "a/x", "", "a/ b/x", "x b/x", "a/é b/x"] {
+        for wrong in ["a/x b/y", "a/x", "", " ", "a/ b/x", "x b/x", "a/é b/x"] {
             assert!(same_names(wrong).is_err(), "{wrong}");
         }
+        assert!(same_names("x/y x/y").unwrap_err().contains("no `a/`"));
     }
 }

@@ -12,7 +12,7 @@ pub mod path;
 pub mod resolutions;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,7 @@ use crate::error::{Doing, Error, Result, project_file, reading};
 use crate::layout::Layout;
 
 pub use crate::git::compose::{FeatureCommit, Fork, compose};
+use header::Header;
 pub use manifest::Probes;
 use manifest::{FeatureEntry, Manifest};
 pub use patch::Patch;
@@ -124,33 +125,57 @@ fn load_feature(layout: &Layout, entry: &FeatureEntry, budget: usize) -> Result<
     })
 }
 
-/// Reads a file of the project; a link on the way could lead out of it.
+/// Reads a file of the project.
 fn read_overlay(root: &Path, source: &str) -> Result<Vec<u8>> {
+    let path = overlay_path(root, source)?;
+    let meta = path
+        .symlink_metadata()
+        .map_err(|e| Error::usage(format!("the overlay file {source} can't be read: {e}")))?;
+    if !meta.is_file() {
+        return Err(Error::usage(format!(
+            "the overlay file {source} is no regular file"
+        )));
+    }
+    refuse_size(source, meta.len())?;
+    std::fs::read(&path).doing(reading(&path))
+}
+
+/// Where an overlay file's source is, whether it is there or not.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] for a link on the way, which could lead out of the project.
+pub fn overlay_path(root: &Path, source: &str) -> Result<PathBuf> {
     let mut path = root.to_path_buf();
     for part in source.split('/') {
         path.push(part);
-        let meta = path
-            .symlink_metadata()
-            .map_err(|e| Error::usage(format!("the overlay file {source} can't be read: {e}")))?;
-        if meta.is_symlink() {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
             return Err(Error::usage(format!(
                 "the overlay file {source} goes through the symbolic link {}",
                 path.display()
             )));
         }
-        if meta.is_file() && meta.len() > LARGEST_OVERLAY {
-            return Err(Error::usage(format!(
-                "the overlay file {source} has {} bytes",
-                meta.len()
-            )));
-        }
     }
-    if !path.is_file() {
-        return Err(Error::usage(format!(
-            "the overlay file {source} is no regular file"
-        )));
+    Ok(path)
+}
+
+/// Refuses an overlay file of so many bytes.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] beyond 16 MiB.
+pub fn refuse_size(source: &str, bytes: u64) -> Result<()> {
+    if bytes <= LARGEST_OVERLAY {
+        return Ok(());
     }
-    std::fs::read(&path).doing(reading(&path))
+    Err(Error::usage(format!(
+        "the overlay file {source} has {bytes} bytes, and a source has {LARGEST_OVERLAY} at most"
+    )))
+}
+
+impl Feature {
+    /// Its name, and what its commit says.
+    pub fn head(&self) -> (&str, &Header) {
+        (&self.name, &self.patch.header)
+    }
 }
 
 impl Series {

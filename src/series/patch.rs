@@ -109,16 +109,7 @@ impl Patch {
         if !meta.is_file() {
             return Err(Error::usage("it is no regular file").doing(shown()));
         }
-        let too_large = |size: String| {
-            Error::usage(format!(
-                "it has {size} bytes, and a hook has {LARGEST} at most"
-            ))
-            .doing(shown())
-            .hint("code belongs into the overlay (mlx_primitives/), not into a patch")
-        };
-        if meta.len() > LARGEST {
-            return Err(too_large(meta.len().to_string()));
-        }
+        refuse_size(meta.len()).doing(shown)?;
         let mut bytes = Vec::new();
         let opened = std::fs::File::open(&file).doing(reading(&file))?;
         // It may grow while it is read.
@@ -126,9 +117,7 @@ impl Patch {
             .take(LARGEST + 1)
             .read_to_end(&mut bytes)
             .doing(reading(&file))?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(too_large(format!("more than {LARGEST}")));
-        }
+        refuse_size(bytes.len() as u64).doing(shown)?;
         Self::parse(name, bytes).doing(shown)
     }
 
@@ -181,6 +170,20 @@ impl Patch {
         }
         Ok(files)
     }
+}
+
+/// Refuses a patch file of so many bytes.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] beyond [`LARGEST`].
+pub fn refuse_size(bytes: u64) -> Result<()> {
+    if bytes <= LARGEST {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "it has {bytes} bytes, and a hook has {LARGEST} at most"
+    ))
+    .hint("code belongs into the overlay (mlx_primitives/), not into a patch"))
 }
 
 /// The bytes as text, unless they show that the file was damaged on its way.

@@ -33,8 +33,8 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    /// Of a conflict; `None` where it is no text, or what stands there is a marker still.
-    pub fn of(path: &str, conflict: &Conflict, resolved: &[u8]) -> Option<Self> {
+    /// Of a conflict; `None` where it is no text.
+    fn of(path: &str, conflict: &Conflict, resolved: &[u8]) -> Option<Self> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         Some(Resolution {
             path: path.into(),
@@ -43,6 +43,19 @@ impl Resolution {
             patch: text(&conflict.theirs)?,
             resolved: text(resolved)?,
         })
+    }
+
+    /// Of all places of a file. Places that ask the same and were answered in two ways have no
+    /// answer that could be given again.
+    pub fn of_file(path: &str, answers: &[(Conflict, Vec<u8>)]) -> Vec<Self> {
+        let alike = |conflict: &Conflict, resolved: &Vec<u8>| {
+            let mut same = answers.iter().filter(|(other, _)| other == conflict);
+            same.all(|(_, other)| other == resolved)
+        };
+        let clear = answers.iter().filter(|(c, resolved)| alike(c, resolved));
+        clear
+            .filter_map(|(conflict, resolved)| Self::of(path, conflict, resolved))
+            .collect()
     }
 
     /// The name of its file: what it answers, in hex.
@@ -132,5 +145,49 @@ impl Resolutions {
     /// All of them, by the names of their files.
     pub fn all(&self) -> &BTreeMap<String, Resolution> {
         &self.known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conflict(text: &str) -> Conflict {
+        Conflict {
+            ours: text.into(),
+            base: format!("{text}base").into(),
+            theirs: format!("{text}theirs").into(),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_written_whatever_its_lines_end_in() {
+        for text in [
+            "a\r\nb\r\n",
+            "a\rb",
+            "\n\n a",
+            "\"\"\"\n''\\\n",
+            "a \t\n",
+            "\u{0}\u{7f}",
+            "",
+            "\r\n",
+        ] {
+            let answers = [(conflict(text), text.as_bytes().to_vec())];
+            let written = Resolution::of_file("f", &answers).pop().unwrap();
+            let read: Resolution = toml::from_str(&written.render().unwrap()).unwrap();
+            assert_eq!(read, written, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn places_that_ask_the_same_and_were_answered_in_two_ways_keep_no_answer() {
+        let answer = |ask: &str, text: &str| (conflict(ask), text.as_bytes().to_vec());
+        let answers = [answer("a", "1"), answer("b", "2"), answer("a", "3")];
+        let kept = Resolution::of_file("f", &answers);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].resolved, "2");
+        let answers = [answer("a", "1"), answer("a", "1")];
+        let kept = Resolution::of_file("f", &answers);
+        assert!(kept.iter().all(|kept| kept.resolved == "1") && !kept.is_empty());
     }
 }

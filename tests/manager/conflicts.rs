@@ -10,7 +10,7 @@ use mlx_fork::manager::plan::Plan;
 use super::*;
 
 /// A project whose later pin changed the lines that the second feature stands on.
-fn conflicting() -> Project {
+pub fn conflicting() -> Project {
     let project = shown();
     let repo = project.repo();
     let mut files = synthetic::later_upstream();
@@ -28,7 +28,7 @@ fn conflicting() -> Project {
     project
 }
 
-fn bump(project: &Project) -> Plan {
+pub fn bump(project: &Project) -> Plan {
     let commit = project.git(&["rev-parse", "refs/mlx-fork/pins/next"]);
     Plan::Bump(Onto {
         pin: "next".into(),
@@ -38,7 +38,7 @@ fn bump(project: &Project) -> Plan {
 }
 
 /// Goes on, without the checks of `bump`.
-fn go_on(project: &Project) -> Result<Finished> {
+pub fn go_on(project: &Project) -> Result<Finished> {
     let manager = manager(project);
     let ready = manager.work_on()?;
     manager.finish(ready)
@@ -131,20 +131,6 @@ fn an_aborted_bump_keeps_the_answers_that_were_gone_on_with_and_no_other() {
     let error = run(&project, bump(&project)).unwrap_err();
     assert!(error.what().contains("stopped at second"), "{error}");
     assert!(!error.what().contains("0001-fused.patch"), "{error}");
-}
-
-/// Puts `text` in the place of what is between the markers.
-fn resolve(project: &Project, path: &str, text: &str) {
-    let file = project.local(path);
-    let content = fs::read_to_string(&file).unwrap();
-    let start = content.find("<<<<<<< ").unwrap();
-    let end = content.find(">>>>>>> ").unwrap();
-    let end = end + content[end..].find('\n').unwrap() + 1;
-    fs::write(
-        file,
-        format!("{}{text}{}", &content[..start], &content[end..]),
-    )
-    .unwrap();
 }
 
 #[test]

@@ -1,69 +1,26 @@
 //! Somebody's changes come in: new files and long runs become files of the project, the rest
 //! hooks; and what goes out comes back in the same.
 
-use std::process::Command;
-
 use mlx_fork::manager::incoming::{self, Placed, Request as Import};
 use mlx_fork::manager::{check, export};
 use mlx_fork::series::Fork;
 
 use super::*;
 
-fn import(project: &Project, request: &Import) -> Result<(Placed, Finished)> {
+pub fn import(project: &Project, request: &Import) -> Result<(Placed, Finished)> {
     incoming::import(&manager(project), request)
-}
-
-fn git(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args([
-            "-c",
-            "user.name=A Person",
-            "-c",
-            "user.email=a@person",
-            "-C",
-        ])
-        .arg(folder)
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A clone of upstream with a commit on top: hooks, a long run, a new file.
 fn clone(project: &Project) -> std::path::PathBuf {
     let folder = project.dir.path().join("clone");
-    fs::create_dir(&folder).unwrap();
     let from = project.layout.mlx_local();
-    git(&folder, &["init", "--quiet", "--initial-branch=main"]);
-    git(
-        &folder,
-        &[
-            "fetch",
-            "--quiet",
-            from.to_str().unwrap(),
-            "refs/mlx-fork/pins/base",
-        ],
-    );
-    git(
-        &folder,
-        &["checkout", "--quiet", "-B", "main", "FETCH_HEAD"],
-    );
-    let change = |path: &str, from: &str, to: &str| {
-        let text = fs::read_to_string(folder.join(path)).unwrap();
-        fs::write(folder.join(path), text.replacen(from, to, 1)).unwrap();
-    };
+    clone_at(&from, "refs/mlx-fork/pins/base", &folder);
     let run: String = (0..300).map(|n| format!("int fast_{n};\n")).collect();
-    change(
-        EXPORT,
-        "export line 35\n",
-        &format!("export line 35\n{run}"),
-    );
-    change(BINDING, "binding line 5\n", "binding line 5\nbind fast\n");
+    let run = format!("export line 35\n{run}");
+    change(&folder.join(EXPORT), "export line 35\n", &run);
+    let hook = "binding line 5\nbind fast\n";
+    change(&folder.join(BINDING), "binding line 5\n", hook);
     fs::create_dir_all(folder.join("mlx/fast")).unwrap();
     fs::write(
         folder.join("mlx/fast/sort.cpp"),
@@ -195,19 +152,8 @@ fn whole_patches_make_the_fork_by_git_am_and_by_import() {
     let again = export::export(&manager(&project), &folder).unwrap_err();
     assert_eq!(again.kind(), Kind::Usage);
     let clone = project.dir.path().join("am");
-    fs::create_dir(&clone).unwrap();
-    git(&clone, &["init", "--quiet"]);
     let from = project.layout.mlx_local();
-    git(
-        &clone,
-        &[
-            "fetch",
-            "--quiet",
-            from.to_str().unwrap(),
-            "refs/mlx-fork/pins/base",
-        ],
-    );
-    git(&clone, &["checkout", "--quiet", "FETCH_HEAD"]);
+    clone_at(&from, "refs/mlx-fork/pins/base", &clone);
     let mails: Vec<&str> = written.iter().map(|path| path.to_str().unwrap()).collect();
     git(
         &clone,

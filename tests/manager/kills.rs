@@ -19,6 +19,7 @@ use super::sequences::{marks_on_disk, marks_under_references};
 use super::sequences_operation::{bump, open, resume, run, session};
 use super::sequences_world::{Tree, copy_of, local, project_files, world};
 use super::synthetic::{BINDING, EXPORT, Project};
+use super::{edit_local, resolve};
 
 /// An operation, and what comes before it.
 struct Scene {
@@ -42,7 +43,7 @@ const SCENES: &[Scene] = &[
         name: "refresh_of_an_edit",
         prepare: |project| {
             open(project).unwrap().edit("fused").unwrap();
-            replace(project, EXPORT, "hook one\n", "hook one\n@m1@\n");
+            edit_local(project, EXPORT, "hook one\n", "hook one\n@m1@\n");
             commit(project);
         },
         operate: |project| refresh::refresh(&open(project)?, &Request::default()).map(drop),
@@ -84,7 +85,7 @@ const SCENES: &[Scene] = &[
         name: "refresh_that_stops",
         prepare: |project| {
             open(project).unwrap().edit("fused").unwrap();
-            replace(project, BINDING, "binding line 15\n", "@m1@\n@m2@\n");
+            edit_local(project, BINDING, "binding line 15\n", "@m1@\n@m2@\n");
         },
         operate: |project| {
             let taken = refresh::refresh(&open(project)?, &Request::default());
@@ -101,7 +102,7 @@ const SCENES: &[Scene] = &[
         prepare: |project| {
             stopped_and_resolved(project);
             resume(project).unwrap_err();
-            resolve(project, EXPORT);
+            resolve(project, EXPORT, "@m7@\n");
             fs::write(project.local("mlx/old.txt"), "@m8@\n").unwrap();
         },
         operate: |project| resume(project),
@@ -143,21 +144,15 @@ const SCENES: &[Scene] = &[
     },
 ];
 
-fn replace(project: &Project, path: &str, from: &str, to: &str) {
-    let text = fs::read_to_string(project.local(path)).unwrap();
-    assert!(text.contains(from), "{path} has no {from:?}");
-    fs::write(project.local(path), text.replacen(from, to, 1)).unwrap();
-}
-
 /// Edits of upstream's files and of ours, a new file of each, a file deleted.
 fn edits(project: &Project) {
-    replace(
+    edit_local(
         project,
         EXPORT,
         "export line 20\n",
         "export line 20\n@m1@\n",
     );
-    replace(project, "mlx/fused/a.cpp", "a line 3\n", "@m2@\n");
+    edit_local(project, "mlx/fused/a.cpp", "a line 3\n", "@m2@\n");
     fs::write(project.local("mlx/fused/new.cpp"), "int n; // @m3@\n").unwrap();
     fs::write(project.local("mlx/hook.txt"), "hook @m4@").unwrap();
     fs::remove_file(project.local("README.md")).unwrap();
@@ -218,17 +213,8 @@ fn conflicting(done: Result<()>) -> Result<()> {
 /// A bump that waits at its first conflict, whose places a person resolved.
 fn stopped_and_resolved(project: &Project) {
     conflicting(run(project, bump(project, "next"))).unwrap();
-    resolve(project, "mlx/crlf.h");
-    resolve(project, "mlx/ops.cpp");
-}
-
-fn resolve(project: &Project, path: &str) {
-    let text = String::from_utf8(fs::read(project.local(path)).unwrap()).unwrap();
-    let start = text.find("<<<<<<< ").unwrap();
-    let end = text.find(">>>>>>> ").unwrap();
-    let end = end + text[end..].find('\n').unwrap() + 1;
-    let text = format!("{}@m7@\n{}", &text[..start], &text[end..]);
-    fs::write(project.local(path), text).unwrap();
+    resolve(project, "mlx/crlf.h", "@m7@\n");
+    resolve(project, "mlx/ops.cpp", "@m7@\n");
 }
 
 /// Run as a child by the tests below, and killed.

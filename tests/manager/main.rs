@@ -7,7 +7,9 @@ mod imports;
 mod kills;
 #[cfg(target_os = "linux")]
 mod kills_trace;
+mod mails;
 mod real;
+mod refusals;
 mod safety;
 mod sequences;
 mod sequences_operation;
@@ -19,12 +21,14 @@ mod synthetic;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use mlx_fork::git::checkout;
 use mlx_fork::manager::edit::{Decided, Finished};
 use mlx_fork::manager::journal::Local;
 use mlx_fork::manager::plan::Plan;
-use mlx_fork::manager::refresh::{self, Goes, Request};
+use mlx_fork::manager::questions::{Goes, Question};
+use mlx_fork::manager::refresh::{self, Request};
 use mlx_fork::manager::{Manager, journal};
 use mlx_fork::ui::Silent;
 use mlx_fork::{Kind, Result};
@@ -41,6 +45,39 @@ fn shown() -> Project {
 
 fn manager(project: &Project) -> Manager<'_> {
     Manager::open(&project.layout, &Silent).unwrap()
+}
+
+/// What git says, run in a folder by a person.
+fn git(folder: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=A Person", "-c", "user.email=a@person"])
+        .arg("-C")
+        .arg(folder)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A clone of the folder's repository that shows the commit `name` of it on its branch `main`.
+fn clone_at(from: &Path, name: &str, folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    git(folder, &["init", "--quiet", "--initial-branch=main"]);
+    let from = from.to_str().unwrap();
+    git(folder, &["fetch", "--quiet", "--depth=1", from, name]);
+    git(folder, &["checkout", "--quiet", "-B", "main", "FETCH_HEAD"]);
+}
+
+/// Replaces text in a file.
+fn change(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{} has no {from:?}", file.display());
+    fs::write(file, text.replacen(from, to, 1)).unwrap();
 }
 
 /// All files of the project but those of git and of builds.
@@ -74,10 +111,7 @@ fn files_below(root: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn edit_local(project: &Project, path: &str, from: &str, to: &str) {
-    let file = project.local(path);
-    let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains(from), "{path} has no {from:?}");
-    fs::write(file, text.replacen(from, to, 1)).unwrap();
+    change(&project.local(path), from, to);
 }
 
 fn take(project: &Project, request: &Request) -> Result<Option<(refresh::Routes, Finished)>> {
@@ -95,6 +129,17 @@ fn run(project: &Project, plan: Plan) -> Result<Finished> {
     let manager = manager(project);
     let local: Local = manager.clean()?;
     manager.run(plan, Decided::default(), local, local)
+}
+
+/// Puts `text` in the place of what is between the first markers.
+fn resolve(project: &Project, path: &str, text: &str) {
+    let file = project.local(path);
+    let content = fs::read_to_string(&file).unwrap();
+    let start = content.find("<<<<<<< ").unwrap();
+    let end = content.find(">>>>>>> ").unwrap();
+    let end = end + content[end..].find('\n').unwrap() + 1;
+    let content = format!("{}{text}{}", &content[..start], &content[end..]);
+    fs::write(file, content).unwrap();
 }
 
 /// `mlx_local` shows exactly the fork of the project's files.
@@ -193,6 +238,45 @@ fn new_files_are_asked_for_and_go_where_they_are_told() {
     assert_eq!(files(&project)["mlx_primitives/new.cpp"], b"int n;\n");
     assert_eq!(project.series().features[1].overlay.len(), 2);
     fs::remove_file(project.local("notes.txt")).unwrap();
+    assert_in_step(&project);
+}
+
+#[test]
+fn what_a_person_answers_is_what_the_options_say() {
+    let project = shown();
+    fs::write(project.local("mlx/fused/new.cpp"), "int n;\n").unwrap();
+    fs::write(project.local("hook.txt"), "hook\n").unwrap();
+    fs::remove_file(project.local("mlx/fused/a.cpp")).unwrap();
+    edit_local(&project, EXPORT, "export line 20", "export line twenty");
+    project.git(&["add", "mlx/fused/new.cpp", "hook.txt"]);
+    let mut request = Request::default();
+    let mut asked = Vec::new();
+    loop {
+        let questions = refresh::questions(&manager(&project), &request).unwrap();
+        let Some(question) = questions.first() else {
+            break;
+        };
+        assert!(!question.answer("", &mut request));
+        let said = match question {
+            Question::Deleted { .. } => "yes\n",
+            Question::New { path, .. } if path == "hook.txt" => "hook\n",
+            Question::New { .. } => "own\n",
+            Question::Into { .. } => "fused\n",
+            Question::Owner => panic!("it was said already"),
+        };
+        assert!(question.answer(said, &mut request), "{said}");
+        asked.push(question.what());
+    }
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    take(&project, &request).unwrap().unwrap();
+    let files = files(&project);
+    assert_eq!(files["mlx_primitives/new.cpp"], b"int n;\n");
+    let patch = String::from_utf8(files["patches/0001-fused.patch"].clone()).unwrap();
+    assert!(
+        patch.contains("b/hook.txt") && patch.contains("+export line twenty"),
+        "{patch}"
+    );
+    assert_eq!(project.series().features[0].overlay.len(), 1);
     assert_in_step(&project);
 }
 

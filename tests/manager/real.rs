@@ -1,8 +1,6 @@
 //! The project's own series on MLX itself: to the other pin and back, and a large patch of
 //! somebody's brought in.
 
-use std::process::Command;
-
 use mlx_fork::bump::{self, To};
 use mlx_fork::config::Config;
 use mlx_fork::git::store::{self, Content};
@@ -12,6 +10,7 @@ use mlx_fork::manager::incoming::{self, Request as Import};
 use mlx_fork::setup::Until;
 use mlx_fork::source::{self, Choice};
 
+use super::sequences_world::copy;
 use super::*;
 
 /// A copy of this project with an `mlx_local` of its own, which shows the fork.
@@ -19,18 +18,6 @@ struct Copy {
     dir: tempfile::TempDir,
     layout: Layout,
     config: Config,
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for item in fs::read_dir(from).unwrap() {
-        let item = item.unwrap();
-        if item.path().is_dir() {
-            copy(&item.path(), &to.join(item.file_name()));
-        } else {
-            fs::copy(item.path(), to.join(item.file_name())).unwrap();
-        }
-    }
 }
 
 impl Copy {
@@ -101,24 +88,7 @@ impl Copy {
     }
 
     fn git(&self, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .args([
-                "-c",
-                "user.name=A Person",
-                "-c",
-                "user.email=a@person",
-                "-C",
-            ])
-            .arg(self.layout.mlx_local())
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        git(&self.layout.mlx_local(), args)
     }
 }
 
@@ -164,35 +134,8 @@ fn a_thousand_lines_in_sixteen_files_come_in_as_own_files_and_hooks() {
     let clone = copy.dir.path().join("clone");
     let local = copy.layout.mlx_local();
     let base = format!("refs/mlx-fork/pins/{}", copy.config.pin);
-    let run = |args: &[&str]| {
-        let output = Command::new("git")
-            .args(["-c", "user.name=A Person", "-c", "user.email=a@person"])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    let at = clone.to_str().unwrap();
-    run(&["init", "--quiet", at]);
-    run(&[
-        "-C",
-        at,
-        "fetch",
-        "--quiet",
-        "--depth=1",
-        local.to_str().unwrap(),
-        &base,
-    ]);
-    run(&["-C", at, "checkout", "--quiet", "FETCH_HEAD"]);
-    let list = Command::new("git")
-        .args(["-C", at, "ls-files", "mlx/*.cpp"])
-        .output()
-        .unwrap();
-    let list = String::from_utf8(list.stdout).unwrap();
+    clone_at(&local, &base, &clone);
+    let list = git(&clone, &["ls-files", "mlx/*.cpp"]);
     let mut wanted: Vec<&str> = list
         .lines()
         .filter(|path| {
@@ -220,26 +163,16 @@ fn a_thousand_lines_in_sixteen_files_come_in_as_own_files_and_hooks() {
         fs::write(&file, text.join("\n") + "\n").unwrap();
     }
     assert_eq!((hunks, lines), (25, 1000));
-    run(&[
-        "-C",
-        at,
-        "commit",
-        "--quiet",
-        "--all",
-        "--message",
-        "Add what they need",
-    ]);
+    let message = "Add what they need";
+    git(
+        &clone,
+        &["commit", "--quiet", "--all", "--message", message],
+    );
     let request = Import {
         commits: Some((clone.clone(), "HEAD~1..HEAD".into())),
         name: Some("theirs".into()),
         ..Import::default()
     };
-    // A shallow clone's first commit has no parent to name.
-    let shallow = Command::new("git")
-        .args(["-C", at, "rev-parse", "HEAD~1"])
-        .output()
-        .unwrap();
-    assert!(shallow.status.success());
     let manager = Manager::open(&copy.layout, &Silent).unwrap();
     incoming::import(&manager, &request).unwrap();
     let series = mlx_fork::series::load(&copy.layout).unwrap();

@@ -327,7 +327,8 @@ fn in_folder(dir: tempfile::TempDir) -> Project {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder; links stay links.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for item in fs::read_dir(from).unwrap() {
         let item = item.unwrap();

@@ -77,6 +77,24 @@ impl Terminal {
         }
     }
 
+    /// True where somebody can be asked: at a terminal, to read from and to write to.
+    pub fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && self.bar.is_some()
+    }
+
+    /// The line that is typed after a question; empty where there is none.
+    pub fn ask(&self, question: &str) -> String {
+        let asked = || {
+            eprint!("{question}");
+            let mut line = String::new();
+            let read = std::io::stdin().read_line(&mut line);
+            read.map_or(String::new(), |_| line)
+        };
+        self.bar
+            .as_ref()
+            .map_or_else(asked, |bar| bar.suspend(asked))
+    }
+
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),

@@ -80,7 +80,7 @@ impl Bump {
         if self.abort {
             let finished = bump::abort(&layout, &ui)?;
             if self.json {
-                println!("{}", patch::as_json(&finished));
+                println!("{}", patch::report(&finished));
                 return Ok(ExitCode::SUCCESS);
             }
             println!("{}: done", finished.what);

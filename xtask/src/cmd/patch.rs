@@ -11,10 +11,12 @@ use mlx_fork::layout::Layout;
 use mlx_fork::manager::edit::{Decided, Finished};
 use mlx_fork::manager::incoming::{self, Request as Import};
 use mlx_fork::manager::plan::Plan;
-use mlx_fork::manager::refresh::{self, Goes, Request as Refresh};
+use mlx_fork::manager::questions::Goes;
+use mlx_fork::manager::refresh::{self, Request as Refresh};
 use mlx_fork::manager::status::{self, OnPin, Status};
 use mlx_fork::manager::{Manager, check, export, journal};
 use mlx_fork::{Error, Result};
+use serde_json::json;
 
 use crate::terminal::Terminal;
 
@@ -100,10 +102,10 @@ enum Action {
     /// Makes features of a diff, of mails, or of a clone's commits: new files and long runs of
     /// new lines become overlay files, the rest hooks.
     Import {
-        /// Files with diffs or mails (`git format-patch`).
+        /// Files with diffs or mails (`git format-patch`); `-`: standard input.
         #[arg(required_unless_present = "from")]
         files: Vec<PathBuf>,
-        /// A clone, and a range of its commits.
+        /// A clone, and a range of its commits: FROM..TO, without merges.
         #[arg(long, num_args = 2, value_names = ["CLONE", "RANGE"])]
         from: Option<Vec<String>>,
         /// The feature's name; left out: from the subject.
@@ -167,7 +169,7 @@ impl Patch {
                 let pins: Vec<String> = config.pins.keys().cloned().collect();
                 let status = status::status(&manager, &pins)?;
                 if self.json {
-                    println!("{}", serde_json::json!(status));
+                    println!("{}", json!(status));
                 } else {
                     show(&status);
                 }
@@ -187,18 +189,26 @@ impl Patch {
                 hook,
                 remove,
             }) => {
-                let request = Refresh {
+                let mut request = Refresh {
                     into: into.clone(),
                     own: own.iter().cloned().collect::<BTreeMap<_, _>>(),
                     hook: hook.iter().cloned().collect::<BTreeSet<_>>(),
                     remove: remove.iter().cloned().collect::<BTreeSet<_>>(),
                 };
+                if !self.json {
+                    ask(&manager, &terminal, &mut request)?;
+                }
                 match refresh::refresh(&manager, &request)? {
+                    None if self.json => println!("{}", json!({ "operation": null })),
                     None => println!("nothing to take: mlx_local shows the fork"),
+                    Some((routes, finished)) if self.json => {
+                        let mut report = report(&finished);
+                        report["files"] = files(&routes);
+                        report["untracked"] = json!(routes.left);
+                        println!("{report}");
+                    }
                     Some((routes, finished)) => {
-                        if !self.json {
-                            tell_routes(&routes);
-                        }
+                        tell_routes(&routes);
                         self.finished(&finished);
                     }
                 }
@@ -226,19 +236,32 @@ impl Patch {
                     after: after.clone(),
                 };
                 let (placed, finished) = incoming::import(&manager, &request)?;
-                if !self.json {
+                if self.json {
+                    let mut report = report(&finished);
+                    report["moved"] = json!(placed.moved);
+                    report["empty"] = json!(placed.empty);
+                    println!("{report}");
+                } else {
                     for moved in &placed.moved {
                         println!("moved  {moved}");
                     }
+                    for subject in &placed.empty {
+                        println!("no change in the mail \"{subject}\"");
+                    }
+                    self.finished(&finished);
                 }
-                self.finished(&finished);
             }
             Some(Action::Export { folder: None }) => self.planned(&manager, Plan::Export)?,
             Some(Action::Export {
                 folder: Some(folder),
             }) => {
-                for path in export::export(&manager, folder)? {
-                    println!("{}", path.display());
+                let written = export::export(&manager, folder)?;
+                if self.json {
+                    println!("{}", json!({ "written": written }));
+                } else {
+                    for path in written {
+                        println!("{}", path.display());
+                    }
                 }
             }
             Some(Action::Check) => return self.check(&manager),
@@ -257,12 +280,15 @@ impl Patch {
 
     fn finished(&self, finished: &Finished) {
         if self.json {
-            println!("{}", as_json(finished));
+            println!("{}", report(finished));
             return;
         }
         println!("{}: done", finished.what);
         for path in &finished.written {
             println!("  wrote    {path}");
+        }
+        for path in &finished.removed {
+            println!("  removed  {path}");
         }
         print_answers(finished);
         for feature in &finished.skipped {
@@ -283,7 +309,7 @@ impl Patch {
     fn check(&self, manager: &Manager<'_>) -> Result<ExitCode> {
         let findings = check::check(manager)?;
         if self.json {
-            println!("{}", serde_json::json!(findings));
+            println!("{}", json!(findings));
         } else if findings.is_empty() {
             println!(
                 "every patch is as export writes it, applies exactly, and is within its budget"
@@ -308,7 +334,7 @@ impl Patch {
     fn log(&self, manager: &Manager<'_>) -> Result<()> {
         let rows = journal::log(&manager.repo, 20)?;
         if self.json {
-            println!("{}", serde_json::json!(rows));
+            println!("{}", json!(rows));
             return Ok(());
         }
         for row in rows {
@@ -323,6 +349,53 @@ impl Patch {
     }
 }
 
+/// Asks what only a person can say, where one sits at the terminal; what stays open is refused
+/// by the refresh itself.
+fn ask(manager: &Manager<'_>, terminal: &Terminal, request: &mut Refresh) -> Result<()> {
+    while terminal.can_ask()
+        && let Some(question) = refresh::questions(manager, request)?.first()
+    {
+        let text = format!("{}: {} ", question.what(), question.prompt());
+        if !question.answer(&terminal.ask(&text), request) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// All that an operation did.
+pub fn report(finished: &Finished) -> serde_json::Value {
+    json!({
+        "operation": finished.what,
+        "written": finished.written,
+        "removed": finished.removed,
+        "skipped": finished.skipped,
+        "shown": finished.shown,
+        "left": finished.left,
+        "kept": finished.kept,
+        "answers": finished.answers,
+    })
+}
+
+/// Where each changed file went: `overlay` with its source, `patch` with its feature, `out`.
+fn files(routes: &refresh::Routes) -> serde_json::Value {
+    let rows = routes.files.iter().map(|(path, goes)| match goes {
+        Goes::Overlay(source) => json!({ "path": path, "overlay": source }),
+        Goes::Patch(feature) => json!({ "path": path, "patch": feature }),
+        Goes::Out => json!({ "path": path, "out": true }),
+    });
+    rows.collect()
+}
+
+/// A path on one line, whatever is in it.
+fn on_a_line(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    match text.contains(char::is_control) {
+        true => text.escape_debug().to_string(),
+        false => text.into_owned(),
+    }
+}
+
 fn tell_routes(routes: &refresh::Routes) {
     for (path, goes) in &routes.files {
         match goes {
@@ -332,21 +405,8 @@ fn tell_routes(routes: &refresh::Routes) {
         }
     }
     for path in &routes.left {
-        println!("{} stays: it is no part of the fork", path.display());
+        println!("{} stays: it is no part of the fork", on_a_line(path));
     }
-}
-
-/// All that an operation did.
-pub fn as_json(finished: &Finished) -> serde_json::Value {
-    serde_json::json!({
-        "operation": finished.what,
-        "written": finished.written,
-        "skipped": finished.skipped,
-        "shown": finished.shown,
-        "left": finished.left,
-        "kept": finished.kept,
-        "answers": finished.answers,
-    })
 }
 
 /// What was resolved outlives what it was resolved for, and is given again: that is said.
@@ -397,16 +457,17 @@ fn show(status: &Status) {
             "mlx_local shows another state than the series: cargo xtask setup-mlx --until fork"
         );
     }
-    let edited = status
-        .features
-        .iter()
-        .flat_map(|row| &row.edited)
-        .chain(&status.edited);
+    for (what, way_out) in &status.obstacles {
+        println!("{what}\n  {way_out}");
+    }
+    // Several features may change one file.
+    let rows = status.features.iter().flat_map(|row| &row.edited);
+    let edited: BTreeSet<_> = rows.chain(&status.edited).collect();
     for path in edited {
-        println!("edited     {}", path.display());
+        println!("edited     {}", on_a_line(path));
     }
     for path in &status.untracked {
-        println!("untracked  {}", path.display());
+        println!("untracked  {}", on_a_line(path));
     }
     if let Some(last) = &status.last {
         println!("last operation: {last}");
