@@ -22,9 +22,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Where it is made, with the lock of the one who makes it.
+    pub fn folder(layout: &Layout) -> Layout {
+        Layout::at(layout.root(), layout.target().join("bump"))
+    }
+
     /// Makes it, in the place of what a killed run left.
     pub fn create(layout: &Layout, done: &Done, onto: &Onto) -> Result<Self> {
-        let root = layout.target().join("bump");
+        let root = Self::folder(layout).target().join("project");
         remove(&root)?;
         fs::create_dir_all(&root).doing(writing(&root))?;
         let candidate = Candidate {

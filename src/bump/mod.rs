@@ -6,32 +6,41 @@
 //! under target/mlx are the candidate's from the first one on.
 
 mod candidate;
+mod heard;
 mod pinning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::build::Options;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::git::draft::File;
 use crate::git::history::History;
-use crate::git::stack;
+use crate::git::{Oid, refs, stack};
 use crate::layout::Layout;
-use crate::manager::Manager;
+use crate::lock::Lock;
 use crate::manager::bump::Onto;
 use crate::manager::edit::{Decided, Finished, Ready};
 use crate::manager::plan::{self, Done, Outcome, Plan};
 use crate::manager::session::Session;
+use crate::manager::{Manager, id};
+use crate::run;
 use crate::series::Series;
 use crate::setup::{self, Mode, Until};
+use crate::side::Side;
 use crate::source::{self, Choice};
 use crate::suites;
 use crate::ui::Ui;
 use crate::upstream::drift::places::{self, Carried};
+use candidate::Candidate;
+use heard::Heard;
+
+/// How long another bump may hold the candidate.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -113,7 +122,7 @@ pub fn dry_run(layout: &Layout, config: &Config, request: &Request, ui: &dyn Ui)
             .hint("without --dry-run, `cargo xtask bump` opens the places in mlx_local for you to resolve")),
         Outcome::Done(done) => {
             course.passed("port", "every feature applies", start);
-            course.places(&manager, &series, &done, request.accept_moved)?;
+            course.places(&manager, &series, &done, &onto, request.accept_moved)?;
             Ok(course.report(&series.base, &onto, &done, Vec::new(), true))
         }
     }
@@ -131,15 +140,18 @@ pub fn run(
     ui: &dyn Ui,
 ) -> Result<(Report, Finished)> {
     let mut course = Course::new(ui);
+    // The checkout's lock is free between the steps, and there is one candidate.
+    let _only = Lock::acquire(&Candidate::folder(layout), PATIENCE, |holder| {
+        ui.note(&format!("waiting for another bump: {holder}"));
+    })?;
     let (ready, from, onto, kept) = {
         let manager = open(layout, request, ui)?;
         course.begin(&manager, config, request)?
     };
     let fork = ready.done.fork.id.clone();
     course.verify(layout, request, &ready.done, &onto).map_err(|error| {
-        let passed: Vec<&str> = course.steps.iter().map(|step| step.name.as_str()).collect();
         error
-            .doing(format!("bumping to {} (passed: {})", onto.pin, passed.join(", ")))
+            .doing(format!("bumping to {} (passed: {})", onto.pin, course.so_far()))
             .hint("the pin, the series and mlx_local are as before; `cargo xtask setup-mlx` builds the pin again")
     })?;
     let manager = Manager::open(layout, ui)?;
@@ -155,8 +167,32 @@ pub fn run(
         .hint("run the same command again"));
     }
     let report = course.report(&from, &onto, &again.done, again.skipped().to_vec(), false);
+    // Before the project names it.
+    let commit = id(&onto.commit)?;
+    refs::set(&manager.repo, &source::pin_reference(&onto.pin), commit)?;
     let finished = manager.finish(again)?;
     Ok((report, Finished { kept, ..finished }))
+}
+
+/// Ends the bump that waits for a person.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] where none waits.
+pub fn abort(layout: &Layout, ui: &dyn Ui) -> Result<Finished> {
+    let manager = Manager::open(layout, ui)?;
+    refuse_others(&manager).map_err(|error| error.hint("cargo xtask patch --abort"))?;
+    manager.abort()
+}
+
+/// Refuses where something else than a bump waits.
+fn refuse_others(manager: &Manager<'_>) -> Result<()> {
+    let what = match manager.session()? {
+        Some(Session::Stopped(stopped)) if matches!(stopped.plan, Plan::Bump(_)) => return Ok(()),
+        // What there is to say of none, the manager says.
+        None => return Ok(()),
+        Some(other) => other.describe(),
+    };
+    Err(Error::usage(format!("{what}, and no bump waits")))
 }
 
 fn same_again(manager: &Manager<'_>, ready: &Ready, onto: &Onto) -> Result<Ready> {
@@ -189,6 +225,8 @@ fn open<'a>(layout: &'a Layout, request: &Request, ui: &dyn Ui) -> Result<Manage
 struct Course<'u> {
     ui: &'u dyn Ui,
     steps: Vec<Step>,
+    /// Steps of a setup that failed later.
+    begun: Vec<String>,
 }
 
 impl<'u> Course<'u> {
@@ -196,7 +234,21 @@ impl<'u> Course<'u> {
         Course {
             ui,
             steps: Vec::new(),
+            begun: Vec::new(),
         }
+    }
+
+    /// How far it got, by the names of the steps that passed.
+    fn so_far(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        let steps = self.steps.iter().map(|step| &step.name);
+        for name in steps.chain(&self.begun) {
+            // The candidate has its source from the project.
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names.join(", ")
     }
 
     fn passed(&mut self, name: &str, result: impl Into<String>, start: Instant) {
@@ -236,6 +288,10 @@ impl<'u> Course<'u> {
     ) -> Result<(Ready, String, Onto, Option<String>)> {
         let from = crate::series::load(manager.layout)?.base;
         let start = Instant::now();
+        if !matches!(request.to, To::Source(_)) {
+            refuse_others(manager)
+                .map_err(|error| error.hint("cargo xtask patch --continue, --skip or --abort"))?;
+        }
         let (ready, kept) = match &request.to {
             To::Source(_) => {
                 let before = manager.clean()?;
@@ -249,14 +305,11 @@ impl<'u> Course<'u> {
             To::Skip => manager.work_without()?,
         };
         let Plan::Bump(onto) = ready.plan.clone() else {
-            return Err(
-                Error::usage(format!("`{}` is what waits, and no bump", ready.plan))
-                    .hint("cargo xtask patch --continue"),
-            );
+            return Err(Error::bug(format!("`{}` went on as a bump", ready.plan)));
         };
         self.passed("port", "every feature applies", start);
         let series = crate::series::load(manager.layout)?;
-        self.places(manager, &series, &ready.done, request.accept_moved)?;
+        self.places(manager, &series, &ready.done, &onto, request.accept_moved)?;
         Ok((ready, from, onto, kept))
     }
 
@@ -266,10 +319,11 @@ impl<'u> Course<'u> {
         manager: &Manager<'_>,
         series: &Series,
         done: &Done,
+        onto: &Onto,
         accept: bool,
     ) -> Result<()> {
         let start = Instant::now();
-        let findings = moved(manager, series, done)?;
+        let findings = moved(manager, series, done, id(&onto.commit)?)?;
         if findings.is_empty() || accept {
             let result = match findings.len() {
                 0 => "every hook is where it was".to_string(),
@@ -318,7 +372,7 @@ impl<'u> Course<'u> {
         if request.until < Until::Build {
             return Ok(());
         }
-        let candidate = candidate::Candidate::create(layout, done, onto)?;
+        let candidate = Candidate::create(layout, done, onto)?;
         let config = Config::load(&candidate.layout)?;
         let setup = setup::Request {
             source: source::Request {
@@ -331,10 +385,17 @@ impl<'u> Course<'u> {
             options: request.options.clone(),
             mode: Mode::Fork,
             until: request.until,
-            patience: std::time::Duration::from_secs(60),
+            patience: PATIENCE,
             worker: request.worker.clone(),
         };
-        let summary = setup::run(&candidate.layout, &config, &setup, self.ui)?;
+        let heard = Heard::new(self.ui);
+        let summary = match setup::run(&candidate.layout, &config, &setup, &heard) {
+            Ok(summary) => summary,
+            Err(error) => {
+                self.begun = heard.passed();
+                return Err(error);
+            }
+        };
         if summary.fork_id.as_ref() != Some(&done.fork.id) {
             return Err(Error::bug(format!(
                 "the fork that was built is {:?}, and {} is to be taken over",
@@ -379,7 +440,10 @@ impl<'u> Course<'u> {
             let result = format!("{} passed, {} skipped", outcome.passed, outcome.skipped);
             self.passed(&format!("tests: {name}"), result, start);
         }
-        Ok(())
+        // Nothing holds the builds while tests run: another setup may have made them its own.
+        run::installed(candidate, Side::Fork)
+            .map(drop)
+            .doing(|| "looking whether the fork that was tested is still the one".into())
     }
 }
 
@@ -388,11 +452,14 @@ fn moved(
     manager: &Manager<'_>,
     series: &Series,
     done: &Done,
+    onto: Oid,
 ) -> Result<Vec<(String, places::Finding)>> {
-    let steps = |series: &Series| -> Result<Vec<stack::Step>> {
-        Ok(stack::steps(&manager.repo, series, manager.pin(&series.base)?)?.0)
-    };
-    let (old, new) = (steps(series)?, steps(&done.series)?);
+    let pin = manager.pin(&series.base)?;
+    let (old, _) = stack::steps(&manager.repo, series, pin)?;
+    let (new, _) = stack::steps(&manager.repo, &done.series, onto)?;
+    // What stands under another name now, by that name.
+    let renamed = stack::renames(&manager.repo, pin, onto)?.into_iter();
+    let renamed: BTreeMap<String, String> = renamed.map(|(from, to)| (to, from)).collect();
     let mut findings = Vec::new();
     for there in &new {
         let feature = &there.feature;
@@ -400,16 +467,13 @@ fn moved(
             continue;
         };
         for (path, carried) in &there.changes {
-            // A file that upstream renamed has no name in common.
-            let Some(made) = here.changes.get(path) else {
+            let before = renamed.get(path).unwrap_or(path);
+            let same = here.changes.get_key_value(path);
+            let Some((name, made)) = same.or_else(|| here.changes.get_key_value(before)) else {
                 continue;
             };
-            let hunks = here
-                .feature
-                .patch
-                .files
-                .iter()
-                .find(|file| file.path == *path);
+            let files = &here.feature.patch.files;
+            let hunks = files.iter().find(|file| file.path == *name);
             let content = |file: &'_ Option<File>| file.as_ref().map(|file| file.content.clone());
             let [a, b, c, d] = [&made.before, &made.after, &carried.before, &carried.after]
                 .map(|file| content(file).unwrap_or_default());

@@ -6,10 +6,10 @@ use std::fs;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use crate::error::{Doing, Error, Result, reading};
-use crate::git::{Repository, raw_commit, refs};
+use crate::git::{Repository, raw_commit};
 use crate::manager::bump::Onto;
 use crate::manager::{Manager, id};
-use crate::source::{self, Served};
+use crate::source::Served;
 
 /// What makes the commit a pin of the project, and the one that is used.
 pub fn onto(manager: &Manager<'_>, served: &Served) -> Result<Onto> {
@@ -36,7 +36,6 @@ pub fn onto(manager: &Manager<'_>, served: &Served) -> Result<Onto> {
             files.insert(format!("patches/pins/{name}.commit"), raw);
             let listing = listing(&manager.repo, served)?;
             files.insert(format!("patches/pins/{name}.tree"), listing);
-            refs::set(&manager.repo, &source::pin_reference(&name), commit)?;
             name
         }
     };

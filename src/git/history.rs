@@ -71,7 +71,8 @@ impl History {
             let found = match self.repo.revparse_single(name) {
                 Ok(found) => found,
                 Err(e) if e.code() == ErrorCode::Ambiguous => {
-                    return Err(Error::usage(format!("several commits begin with {name}")));
+                    return Err(Error::usage(format!("several commits begin with {name}"))
+                        .hint("more digits of its id tell which"));
                 }
                 Err(_) => continue,
             };

@@ -44,6 +44,8 @@ pub fn three_way(path: &str, base: &[u8], ours: &[u8], theirs: &[u8]) -> Result<
             theirs: theirs.into(),
         })]);
     }
+    // Merging alone doesn't start libgit2.
+    super::isolate();
     let mut inputs = [(); 3].map(|()| MergeFileInput::new());
     for (input, content) in inputs.iter_mut().zip([base, ours, theirs]) {
         input.content(content);

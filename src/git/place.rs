@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::series::patch::{FilePatch, Hunk};
+use crate::git::merge::Part;
+use crate::series::patch::{FilePatch, Hunk, Side};
 
 /// A hunk, or a whole file, that doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,40 @@ pub fn standing(wanted: &[&[u8]], file: &[&[u8]]) -> Vec<usize> {
 /// False for blank lines and lone brackets, which stand everywhere and show no place.
 pub fn is_telling(line: &[u8]) -> bool {
     line.iter().filter(|b| b.is_ascii_alphanumeric()).count() >= 3
+}
+
+/// The hunks that a failed merge is about. Where its conflicts have none of their lines, those
+/// that don't stand in `file` any more; or any of them.
+pub fn in_conflict<'h>(hunks: &'h [Hunk], parts: &[Part], file: &[&[u8]]) -> Vec<&'h Hunk> {
+    let those: Vec<&Hunk> = hunks.iter().filter(|h| is_in_conflict(h, parts)).collect();
+    if !those.is_empty() {
+        return those;
+    }
+    let gone = |hunk: &&Hunk| standing(&hunk.old(), file).is_empty();
+    let gone: Vec<&Hunk> = hunks.iter().filter(gone).collect();
+    match gone.is_empty() {
+        true => hunks.iter().collect(),
+        false => gone,
+    }
+}
+
+/// True where a line that the hunk adds or takes away is part of a conflict.
+fn is_in_conflict(hunk: &Hunk, parts: &[Part]) -> bool {
+    let conflicts = || {
+        parts.iter().filter_map(|part| match part {
+            Part::Conflict(conflict) => Some(conflict),
+            Part::Clear(_) => None,
+        })
+    };
+    let has = |text: &[u8], line: &Vec<u8>| lines(text).contains(&line.as_slice());
+    hunk.lines.iter().any(|(side, line)| {
+        is_telling(line)
+            && match side {
+                Side::New => conflicts().any(|conflict| has(&conflict.theirs, line)),
+                Side::Old => conflicts().any(|conflict| has(&conflict.base, line)),
+                Side::Both => false,
+            }
+    })
 }
 
 /// Says where `wanted`, expected at line `expected`, stands in `file`.

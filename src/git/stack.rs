@@ -15,6 +15,7 @@ use crate::git::diff;
 use crate::git::draft::{Draft, File, Found};
 use crate::git::merge::{self, Part};
 use crate::git::place::{self, Misfit};
+use crate::series::patch::Hunk;
 use crate::series::resolutions::Resolutions;
 use crate::series::{Feature, Overlay, Patch, Series, export};
 
@@ -279,9 +280,9 @@ impl<'r> Stack<'r> {
             feature: step.feature.name.clone(),
             origin: path.into(),
             path: path_there,
+            misfits: misfits(&step.feature, path, there.as_ref(), &parts),
             parts,
             shown,
-            misfits: misfits(&step.feature, path, there.as_ref()),
         }))
     }
 
@@ -339,7 +340,7 @@ pub fn export_layer(draft: &Draft<'_>, layer: usize, feature: &Feature) -> Resul
 }
 
 /// Files that went to another name between two commits, by the old name.
-pub(super) fn renames(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String, String>> {
+pub fn renames(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<String, String>> {
     let doing = || format!("looking for files renamed between {from} and {to}");
     let tree = |id| repo.find_commit(id).and_then(|commit| commit.tree());
     let (from, to) = (tree(from).doing(doing)?, tree(to).doing(doing)?);
@@ -367,7 +368,7 @@ pub(super) fn renames(repo: &Repository, from: Oid, to: Oid) -> Result<BTreeMap<
 }
 
 /// Says for each hunk of the feature in this file where its lines stand now.
-fn misfits(feature: &Feature, path: &str, there: Option<&File>) -> Vec<Misfit> {
+fn misfits(feature: &Feature, path: &str, there: Option<&File>, parts: &[Part]) -> Vec<Misfit> {
     let patch = &feature.patch;
     let whole = |now: &str| {
         vec![Misfit {
@@ -386,18 +387,12 @@ fn misfits(feature: &Feature, path: &str, there: Option<&File>) -> Vec<Misfit> {
         return file.hunks.iter().map(gone).collect();
     };
     let found = place::lines(&there.content);
-    let mut here = Vec::new();
-    let mut standing = Vec::new();
-    for hunk in &file.hunks {
-        let old = hunk.old();
-        let now = place::nearest(&old, &found, hunk.old_start);
-        let stands = !place::standing(&old, &found).is_empty();
-        let list = if stands { &mut standing } else { &mut here };
-        list.push(place::misfit(&patch.name, file, hunk, now));
-    }
-    // All lines stand somewhere, and the merge still failed: upstream changed lines beside
-    // them, and any of the hunks may be the one.
-    if here.is_empty() { standing } else { here }
+    let those = place::in_conflict(&file.hunks, parts, &found).into_iter();
+    let misfit = |hunk: &Hunk| {
+        let now = place::nearest(&hunk.old(), &found, hunk.old_start);
+        place::misfit(&patch.name, file, hunk, now)
+    };
+    those.map(misfit).collect()
 }
 
 /// An error for all that doesn't fit, if anything doesn't.

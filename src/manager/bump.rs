@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::manager::plan::{self, Work};
-use crate::manager::{Manager, id, project};
+use crate::manager::plan::Work;
+use crate::manager::project::{self, Write};
+use crate::manager::{Manager, id};
 
 /// Where the series goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub fn apply(manager: &Manager<'_>, work: &mut Work, onto: &Onto) -> Result<()> 
     for (path, content) in &onto.files {
         let before = project::read(manager.layout, path)?;
         if before.as_ref() != Some(content) {
-            let write = plan::rewritten(before, content.clone());
+            let write = Write::new(before, content.clone());
             work.extra.insert(path.clone(), write);
         }
     }

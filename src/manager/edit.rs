@@ -34,6 +34,8 @@ pub struct Finished {
     pub left: Vec<PathBuf>,
     /// A reference under which unfinished work was put aside.
     pub kept: Option<String>,
+    /// Answers to conflicts that the project has, or keeps, though the operation is no more.
+    pub answers: Vec<String>,
 }
 
 /// What a person decided on the way.
@@ -130,6 +132,7 @@ impl Manager<'_> {
                 shown: shown.to_string(),
                 left: Vec::new(),
                 kept: None,
+                answers: Vec::new(),
             });
         }
         let mut entry = Entry::new(&self.repo, what, ready.done.writes, ready.before, after);
@@ -161,6 +164,7 @@ impl Manager<'_> {
             shown: entry.after.state.shown.to_string(),
             left,
             kept,
+            answers: Vec::new(),
         })
     }
 
@@ -250,9 +254,13 @@ impl Manager<'_> {
     /// Undoes the last operation; several times, those before it.
     pub fn undo(&self) -> Result<Finished> {
         let now = self.as_recorded()?;
-        let entry = journal::undo(&self.repo, now)?;
+        let (entry, answers) = journal::undo(&self.repo, now)?;
         self.room_for(&entry)?;
-        self.carry_out(&entry, Vec::new(), None)
+        let finished = self.carry_out(&entry, Vec::new(), None)?;
+        Ok(Finished {
+            answers,
+            ..finished
+        })
     }
 
     /// Does again what the last undo undid.

@@ -340,11 +340,12 @@ pub fn log(repo: &Repository, most: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The operation that undoes the last one that isn't undone, not carried out yet.
+/// The operation that undoes the last one that isn't undone, not carried out yet; and the
+/// answers to conflicts that came with that one, which stay in the project.
 ///
 /// # Errors
 /// [`crate::Kind::Usage`] where there is none.
-pub fn undo(repo: &Repository, now: Local) -> Result<Entry> {
+pub fn undo(repo: &Repository, now: Local) -> Result<(Entry, Vec<String>)> {
     let nothing = || Error::usage("there is nothing to undo");
     let last = record::at(repo, LOG).ok_or_else(nothing)?;
     let last_entry = Entry::read(repo, last)?;
@@ -361,8 +362,11 @@ pub fn undo(repo: &Repository, now: Local) -> Result<Entry> {
             Some(next) => next,
         },
     };
-    let turned = undone
+    let (answers, writes): (Writes, Writes) = undone
         .writes
+        .into_iter()
+        .partition(|(path, _)| project::is_answer(path));
+    let turned = writes
         .into_iter()
         .map(|(path, write)| (path, write.turned()));
     let mut entry = Entry::new(
@@ -375,7 +379,7 @@ pub fn undo(repo: &Repository, now: Local) -> Result<Entry> {
     entry.next_undo = Some(next);
     entry.redo = last_entry.redo;
     entry.redo.push(target);
-    Ok(entry)
+    Ok((entry, answers.into_keys().collect()))
 }
 
 /// The operation that does again what the last undo undid, not carried out yet.

@@ -15,7 +15,7 @@ use crate::git::draft::Draft;
 use crate::git::place::Misfit;
 use crate::git::stack::{self, Given, Stack, Step, Stuck};
 use crate::git::{Oid, Repository};
-use crate::manager::project::{Write, Writes};
+use crate::manager::project::Writes;
 use crate::manager::{Manager, bump, import, project, refresh};
 use crate::series::{Feature, Series};
 
@@ -363,12 +363,4 @@ fn stop(
         prefix: crate::manager::id(&prefix.id)?,
         worktree: crate::manager::id(&worktree.id)?,
     })
-}
-
-/// A file of the project that an operation writes whole.
-pub fn rewritten(before: Option<Vec<u8>>, after: Vec<u8>) -> Write {
-    Write {
-        before,
-        after: Some(after),
-    }
 }

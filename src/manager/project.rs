@@ -10,6 +10,7 @@ use crate::error::{Doing, Error, Result, reading, writing};
 use crate::git::record;
 use crate::layout::Layout;
 use crate::manager::manifest;
+use crate::series::resolutions::Resolution;
 use crate::series::{self, Series};
 
 /// What becomes of one file.
@@ -22,6 +23,14 @@ pub struct Write {
 }
 
 impl Write {
+    /// The file becomes this.
+    pub fn new(before: Option<Vec<u8>>, after: Vec<u8>) -> Self {
+        Write {
+            before,
+            after: Some(after),
+        }
+    }
+
     /// The way back.
     pub fn turned(self) -> Self {
         Write {
@@ -194,6 +203,27 @@ fn patch(name: &str) -> String {
     format!("patches/{name}")
 }
 
+const ANSWERS: &str = "patches/resolutions/";
+
 fn answer(name: &str) -> String {
-    format!("patches/resolutions/{name}")
+    format!("{ANSWERS}{name}")
+}
+
+/// True for a kept answer to a conflict: what a person found out stays, whatever becomes of
+/// the operation that they found it out for.
+pub fn is_answer(path: &str) -> bool {
+    path.starts_with(ANSWERS)
+}
+
+/// What keeps these answers in the project.
+pub fn keeping(layout: &Layout, answers: &[Resolution]) -> Result<Writes> {
+    let mut writes = Writes::new();
+    for resolution in answers {
+        let path = answer(&resolution.name());
+        let (before, after) = (read(layout, &path)?, resolution.render()?.into_bytes());
+        if before.as_ref() != Some(&after) {
+            writes.insert(path, Write::new(before, after));
+        }
+    }
+    Ok(writes)
 }

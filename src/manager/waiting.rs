@@ -11,7 +11,7 @@ use crate::git::{Oid, aside, merge};
 use crate::manager::edit::{Decided, Finished, Ready};
 use crate::manager::journal::{Entry, Local};
 use crate::manager::plan::{self, Outcome, Plan};
-use crate::manager::project::Writes;
+use crate::manager::project::{self, Writes};
 use crate::manager::session::{Session, Stopped};
 use crate::manager::{Manager, id};
 use crate::series::resolutions::Resolution;
@@ -137,13 +137,15 @@ impl Manager<'_> {
     }
 
     /// Ends a session, and brings `mlx_local` back to where it was before. What was changed
-    /// there since is put aside first.
+    /// there since is put aside first; what was resolved and gone on with stays as answers.
     pub fn abort(&self) -> Result<Finished> {
         let mut answered = false;
+        let mut writes = Writes::new();
         let (what, now, origin) = match self.session()? {
             None => return Err(nothing_open("abort")),
             Some(Session::Stopped(stopped)) => {
                 answered = !stopped.given.is_empty();
+                writes = project::keeping(self.layout, &stopped.answers)?;
                 let (now, origin) = (stopped.now.local()?, stopped.origin.local()?);
                 (stopped.plan.to_string(), now, origin)
             }
@@ -162,17 +164,16 @@ impl Manager<'_> {
             }
         };
         let before = self.now(&now, &self.additions()?)?;
-        let mut entry = Entry::new(
-            &self.repo,
-            format!("abort {what}"),
-            Writes::new(),
-            before,
-            origin,
-        );
+        let what = format!("abort {what}");
+        let mut entry = Entry::new(&self.repo, what, writes, before, origin);
         entry.logged = false;
         // What was resolved at earlier stops is below what is there now.
         let work = work(&now, &before).or(now.state.worktree.filter(|_| answered));
-        self.carry_out(&entry, Vec::new(), work)
+        let finished = self.carry_out(&entry, Vec::new(), work)?;
+        Ok(Finished {
+            answers: finished.written.clone(),
+            ..finished
+        })
     }
 
     fn stopped(&self, verb: &str) -> Result<Stopped> {

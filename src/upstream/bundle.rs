@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::bench::machine::{Machine, load_average};
 use crate::composed::Composed;
 use crate::config::Config;
-use crate::error::{Doing, Error, Result, writing};
+use crate::error::{Doing, Error, Kind, Result, reading, writing};
 use crate::git::{self, branch};
 use crate::layout::Layout;
 use crate::process::Command;
@@ -19,9 +19,11 @@ use crate::ui::Ui;
 use super::manifest::{Evidence, Manifest};
 use super::prepare::{self, branch_name, home, lock};
 
-/// The form that a person fills: headings of what upstream wants to be told, nothing more.
-const FORM: &str = "# \n\n## What it is for\n\n## What it changes\n\n## Tests\n\n## Benchmarks\n\n\
-## How AI was used\n\n## Checklist\n";
+/// Upstream's form of a pull request, in its own tree.
+const FORM: &str = ".github/pull_request_template.md";
+
+/// What the bundle has of it, for a person to fill.
+pub const PULL_REQUEST: &str = "pull-request.md";
 
 /// One piece of evidence.
 #[derive(Debug, Clone, Serialize)]
@@ -63,6 +65,9 @@ pub struct Bundle {
     pub load: Option<f64>,
     /// The evidence.
     pub pieces: Vec<Piece>,
+    /// True where a person has written into `pull-request.md`; else it is upstream's form as it
+    /// is, or nothing where upstream has none.
+    pub filled: bool,
     /// The commit of the bundle before, and the file that tells the difference.
     pub before: Option<(String, String)>,
 }
@@ -115,13 +120,23 @@ pub fn bundle(
         Error::usage(format!("{name} is a merge, or begins a history"))
             .doing(format!("bundling {feature}"))
     })?;
-    let prepared = prepare::prepare(layout, config, feature, Some(&onto), ui);
-    let current = prepared.is_ok_and(|prepared| tip.tree_id().is_ok_and(|id| id == prepared.tree));
+    let current = match prepare::prepare(layout, config, feature, Some(&onto), ui) {
+        Ok(prepared) => tip.tree_id()? == prepared.tree,
+        // The overlay has no place there any more; whatever else fails says nothing of it.
+        Err(error) if matches!(error.kind(), Kind::Usage | Kind::Conflict) => {
+            ui.warn(&error.to_string());
+            false
+        }
+        Err(error) => return Err(error.doing(format!("bundling {feature}"))),
+    };
     if !current {
         ui.warn(&format!(
             "{name} has other files than the overlay makes upon {onto:.10}: the evidence is of the overlay's"
         ));
     }
+    let upstream = branch::Snapshot::find(layout, &onto)?;
+    let form = upstream.map(|upstream| upstream.text(FORM)).transpose()?;
+    let form = form.flatten().unwrap_or_default();
     let folder = home(layout).join(feature).join(&commit);
     std::fs::create_dir_all(&folder).doing(writing(&folder))?;
     let mut bundle = Bundle {
@@ -134,11 +149,12 @@ pub fn bundle(
         machine: Machine::here(),
         load: load_average(),
         pieces: Vec::new(),
+        filled: false,
         before: None,
         folder,
     };
     write(&bundle, "change.patch", &branch::patch(layout, &commit)?)?;
-    keep_form(&bundle)?;
+    bundle.filled = keep_form(&bundle, &form)?;
     let wanted = manifest.feature.get(feature);
     let cases = wanted.map_or("", |feature| &feature.bench);
     for evidence in &manifest.evidence {
@@ -224,13 +240,15 @@ fn compare(layout: &Layout, bundle: &Bundle, ui: &dyn Ui) -> Result<Option<(Stri
     Ok(difference)
 }
 
-/// The empty form; one that a person has begun to fill stays.
-fn keep_form(bundle: &Bundle) -> Result<()> {
-    let path = bundle.folder.join("pull-request.md");
-    match path.exists() {
-        true => Ok(()),
-        false => std::fs::write(&path, FORM).doing(writing(&path)),
+/// Puts the empty form there; one that a person has begun to fill stays, and is true.
+fn keep_form(bundle: &Bundle, form: &str) -> Result<bool> {
+    let path = bundle.folder.join(PULL_REQUEST);
+    if path.exists() {
+        let now = std::fs::read(&path).doing(reading(&path))?;
+        return Ok(now != form.as_bytes());
     }
+    std::fs::write(&path, form).doing(writing(&path))?;
+    Ok(false)
 }
 
 /// The project's commit; with `, changed` where files differ from it.

@@ -117,6 +117,15 @@ pub fn map(
     Ok(changes)
 }
 
+/// Refuses a feature that there isn't, or that the manifest has no place for.
+///
+/// # Errors
+/// [`crate::Kind::Usage`] with the names that there are.
+pub fn refuse_unknown(series: &Series, manifest: &Manifest, feature: &str) -> Result<()> {
+    let names = with_required(series, feature)?;
+    rules(manifest, feature, &names).map(drop)
+}
+
 /// The feature and all that it requires, in the series' order.
 fn with_required(series: &Series, feature: &str) -> Result<Vec<String>> {
     let selected = series.clone().select(&[feature.to_string()])?;

@@ -139,6 +139,13 @@ pub fn head(feature: &str) -> String {
     )
 }
 
+/// The fork.toml of a project whose one pin is `base`, with no place to get others from.
+pub fn fork_toml(pin: Oid, tree: Oid) -> String {
+    format!(
+        "pin = \"base\"\nupstream.url = \"none\"\n[pins.base]\ncommit = \"{pin}\"\ntree = \"{tree}\"\n"
+    )
+}
+
 /// `files` with text replaced in one of them.
 pub fn with(mut files: Files, path: &str, from: &str, to: &str) -> Files {
     let file = files.iter_mut().find(|f| f.0 == path).unwrap();

@@ -1,7 +1,7 @@
 //! History for others: commits in order, and which of them moved the lines around a hunk.
 
 use mlx_fork::Kind;
-use mlx_fork::git::history::{Upstream, copy_of};
+use mlx_fork::git::history::{History, Upstream, copy_of};
 use mlx_fork::ui::Silent;
 
 use crate::upstream::{EXPORT, World, git};
@@ -12,6 +12,13 @@ fn names(world: &World, found: &[Upstream]) -> Vec<&'static str> {
         *all.find(|(_, id)| **id == commit.id).unwrap().0
     };
     found.iter().map(name).collect()
+}
+
+/// The commits that moved lines of the file, by their names.
+fn movers(world: &World, lines: std::ops::Range<usize>, from: &str, to: &str) -> Vec<&'static str> {
+    let (from, to) = (&world.ids[from], &world.ids[to]);
+    let found = world.history().movers(EXPORT, lines, from, to).unwrap();
+    names(world, &found)
 }
 
 /// The lines `two(); three();` of the pin.
@@ -32,13 +39,8 @@ fn only_commits_that_change_the_lines_or_those_beside_them_are_movers() {
     world.commit("beyond", "Three lines below (#5)");
     world.edit(EXPORT, "  more();\n", "");
     world.commit("back", "Between the lines again (#6)");
-    let found = world
-        .history()
-        .movers(EXPORT, LINES, &world.ids["pin"], &world.ids["back"]);
-    assert_eq!(
-        names(&world, &found.unwrap()),
-        ["context", "inside", "back"]
-    );
+    let found = movers(&world, LINES, "pin", "back");
+    assert_eq!(found, ["context", "inside", "back"]);
 }
 
 #[test]
@@ -56,10 +58,8 @@ fn a_file_is_followed_under_its_new_name_and_until_it_is_gone() {
     world.commit("gone", "Delete it");
     world.write("src/out.cpp", "something else\n");
     world.commit("other", "Another file of that name");
-    let found = world
-        .history()
-        .movers(EXPORT, LINES, &world.ids["pin"], &world.ids["other"]);
-    assert_eq!(names(&world, &found.unwrap()), ["rename", "inside", "gone"]);
+    let found = movers(&world, LINES, "pin", "other");
+    assert_eq!(found, ["rename", "inside", "gone"]);
 }
 
 #[test]
@@ -72,10 +72,7 @@ fn the_way_back_to_an_older_commit_has_the_same_movers() {
     world.edit(EXPORT, "#include", "#include <set>\n#include");
     world.commit("newer", "Above");
     let lines = LINES.start + 2..LINES.end + 2;
-    let found = world
-        .history()
-        .movers(EXPORT, lines, &world.ids["newer"], &world.ids["pin"]);
-    assert_eq!(names(&world, &found.unwrap()), ["inside"]);
+    assert_eq!(movers(&world, lines, "newer", "pin"), ["inside"]);
 }
 
 #[test]
@@ -107,7 +104,7 @@ fn a_range_follows_first_parents_and_ends_where_a_clone_is_cut_off() {
     assert_eq!(error.kind(), Kind::Usage);
 
     world.local(&["pin", "merge"]);
-    let cut = mlx_fork::git::history::History::open(&world.layout.mlx_local()).unwrap();
+    let cut = History::open(&world.layout.mlx_local()).unwrap();
     let error = cut.range(pin, merge).unwrap_err();
     assert!(error.hints()[0].contains("--unshallow"), "{error:?}");
 }
@@ -118,11 +115,7 @@ fn a_urls_history_is_copied_once_and_brought_up_to_date() {
     let url = format!("file://{}", world.up().display());
     let all = world.layout.histories();
     let folder = copy_of(&url, &all, &Silent).unwrap();
-    let at = |name: &str| {
-        mlx_fork::git::history::History::open(&folder)
-            .unwrap()
-            .find(name)
-    };
+    let at = |name: &str| History::open(&folder).unwrap().find(name);
     assert_eq!(at("main").unwrap().as_ref(), Some(&world.ids["pin"]));
     world.commit("next", "Next");
     git(&world.up(), &["tag", "v9"]);

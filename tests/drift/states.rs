@@ -287,7 +287,10 @@ fn names_of_every_kind_are_found_and_what_needs_history_says_so() {
         (vec!["nothing"], "a commit nothing is not in"),
         (vec!["main..pin"], "is no ancestor of"),
         (vec!["main..main"], "there is no commit in"),
-        (vec!["pin..main", "v1"], "is no pin, tag, branch or commit"),
+        (vec!["pin..main", "v1"], "pin..main is one of several names"),
+        (vec!["pin...main"], "pin...main is no range"),
+        (vec!["pin.."], "pin.. is no range"),
+        (vec!["..main"], "..main is no range"),
         (vec!["-x"], "is no pin, tag, branch or commit"),
     ] {
         let error = world.find(&names).unwrap_err();

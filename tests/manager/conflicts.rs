@@ -85,26 +85,52 @@ fn all_conflicts_are_told_and_resolved_one_feature_after_the_other() {
     resolve(&project, BINDING, "binding line fifteen\nbind\n");
     go_on(&project).unwrap();
     assert_on_next(&project);
-    let kept: Vec<String> = files(&project)
-        .into_keys()
-        .filter(|f| f.contains("resolutions"))
-        .collect();
+    let kept = answers(&project);
     assert_eq!(kept.len(), 2);
-    // The way back, and the same again without a question.
-    manager(&project).undo().unwrap();
-    assert_eq!(files(&project), before);
+    // The way back; the answers stay.
+    let after = files(&project);
+    let undone = manager(&project).undo().unwrap();
+    assert_eq!(undone.answers, kept);
+    assert_eq!(without_answers(files(&project)), before);
+    assert_eq!(answers(&project), kept);
     assert_in_step(&project);
     manager(&project).redo().unwrap();
-    let after = files(&project);
+    assert_eq!(files(&project), after);
     manager(&project).undo().unwrap();
-    for name in kept {
-        let full = project.layout.root().join(&name);
-        fs::create_dir_all(full.parent().unwrap()).unwrap();
-        fs::write(full, &after[&name]).unwrap();
-    }
+    // And so the same again asks nothing.
     run(&project, bump(&project)).unwrap();
     assert_eq!(files(&project), after);
     assert_on_next(&project);
+}
+
+/// The files of kept answers.
+fn answers(project: &Project) -> Vec<String> {
+    let files = files(project).into_keys();
+    files.filter(|f| f.contains("resolutions")).collect()
+}
+
+fn without_answers(mut files: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    files.retain(|path, _| !path.contains("resolutions"));
+    files
+}
+
+#[test]
+fn an_aborted_bump_keeps_the_answers_that_were_gone_on_with_and_no_other() {
+    let project = conflicting();
+    let before = files(&project);
+    run(&project, bump(&project)).unwrap_err();
+    resolve(&project, EXPORT, "hook two\nexport line thirty\n");
+    go_on(&project).unwrap_err();
+    resolve(&project, BINDING, "not sure of this one\n");
+    let finished = manager(&project).abort().unwrap();
+    assert_eq!(finished.answers, answers(&project));
+    assert_eq!(finished.answers.len(), 1);
+    assert_eq!(without_answers(files(&project)), before);
+    assert_in_step(&project);
+    // The next one asks for the other place alone.
+    let error = run(&project, bump(&project)).unwrap_err();
+    assert!(error.what().contains("stopped at second"), "{error}");
+    assert!(!error.what().contains("0001-fused.patch"), "{error}");
 }
 
 #[test]

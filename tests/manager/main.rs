@@ -1,5 +1,6 @@
 //! The patch manager on a small upstream: every operation, its conflicts, and its way back.
 
+mod bumps;
 mod conflicts;
 mod imports;
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use mlx_fork::Kind;
 use mlx_fork::ui::Silent;
 use mlx_fork::upstream::bundle::{self, Bundle};
 
-use crate::small::{MANIFEST, Small};
+use crate::small::{FORM, MANIFEST, Small};
 
 /// A program in place of this tool: it says how it was called, and fails for one word.
 fn program(small: &Small) -> PathBuf {
@@ -58,12 +58,12 @@ fn a_bundle_has_the_evidence_the_commits_the_change_and_an_empty_form() {
         format!("cargo xtask parity gather_sum {pin}")
     );
     assert!(read("change.patch").contains("+   gather_sum"));
-    let form = read("pull-request.md");
-    assert!(
-        form.lines()
-            .all(|line| line.is_empty() || line.starts_with('#')),
-        "{form}"
+    assert_eq!(
+        read("pull-request.md"),
+        FORM.1,
+        "upstream's, and no word more"
     );
+    assert!(!made.filled);
     let evidence: serde_json::Value = serde_json::from_str(&read("evidence.json")).unwrap();
     assert_eq!(evidence["commit"], commit);
     assert!(made.before.is_none());
@@ -111,8 +111,36 @@ fn a_form_that_a_person_filled_stays_and_a_branch_they_changed_is_said_to_differ
         .project
         .own("helper.h", "#pragma once\nint helps();\n");
     let made = bundled(&small).unwrap();
-    assert!(!made.current);
+    assert!(!made.current && made.filled);
     assert_eq!(fs::read_to_string(form).unwrap(), "mine");
+}
+
+#[test]
+fn a_failure_that_says_nothing_of_the_branch_is_no_difference() {
+    let small = Small::new();
+    with_evidence(&small, "[\"xtask\", \"parity\"]");
+    prepare(&small);
+    // A place that upstream lacks is one: the overlay makes other files.
+    let made_for = |after: &str| {
+        let toml = MANIFEST.replace("after = \"ops.cpp\"", after);
+        small.upstream_toml(&format!(
+            "{toml}\n[[evidence]]\nname = \"one\"\ncommand = [\"xtask\"]\nfile = \"one.txt\"\n"
+        ));
+    };
+    made_for("after = \"gone.cpp\"");
+    assert!(!bundled(&small).unwrap().current);
+    made_for("after = \"ops.cpp\"");
+    assert!(bundled(&small).unwrap().current);
+    let style = small
+        .project
+        .layout
+        .target()
+        .join("upstream/gather_sum/style");
+    fs::remove_dir_all(&style).unwrap();
+    fs::write(&style, "in the way").unwrap();
+    let error = bundled(&small).unwrap_err();
+    assert_eq!(error.kind(), Kind::Environment);
+    assert_eq!(error.context().last().unwrap(), "bundling gather_sum");
 }
 
 #[test]

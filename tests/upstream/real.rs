@@ -141,6 +141,16 @@ fn a_test_that_says_nothing_of_the_feature_fails_its_rule() {
 
     {
         let mut prepared = whole();
+        let cpp = &mut prepared.changes.get_mut(CPP).unwrap().after;
+        cpp.push_str("\nTEST_CASE(\"of nothing\") {\n  CHECK(array(1).size() == 1);\n}\n");
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        let outcome = tests.cpp(&Silent).unwrap();
+        assert_eq!(outcome.findings.len(), 1, "{outcome:?}");
+        fails(outcome, "\"of nothing\" compiles against stock MLX");
+    }
+
+    {
+        let mut prepared = whole();
         prepared.changes.get_mut(CPP).unwrap().after = "int other = missing;\n".into();
         let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
         fails(tests.cpp(&Silent).unwrap(), "another reason");
@@ -155,6 +165,18 @@ fn a_test_that_says_nothing_of_the_feature_fails_its_rule() {
         let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
         fails(tests.python(&Silent).unwrap(), "passes on stock MLX");
         fails(tests.export(&Silent).unwrap(), "no Python test calls");
+    }
+
+    {
+        let prepared = whole();
+        let place = prepared.folder().join(PYTHON);
+        let text = std::fs::read_to_string(&place).unwrap();
+        let of_nothing = "    def test_of_nothing(self):\n        pass\n\n    def test_";
+        std::fs::write(&place, text.replacen("    def test_", of_nothing, 1)).unwrap();
+        let tests = Tests::of(&layout, &config, &prepared, &Silent).unwrap();
+        let outcome = tests.python(&Silent).unwrap();
+        assert_eq!(outcome.findings.len(), 1, "{outcome:?}");
+        fails(outcome, "test_of_nothing passes on stock MLX");
     }
 
     {

@@ -1,7 +1,7 @@
 //! Each rule about text, broken once on purpose: its row fails and names the place.
 
 use mlx_fork::upstream::check::text::Subject;
-use mlx_fork::upstream::check::{Outcome, Verdict};
+use mlx_fork::upstream::check::{self, Outcome, Verdict};
 use mlx_fork::upstream::prepare::Prepared;
 
 use crate::small::Small;
@@ -52,6 +52,18 @@ fn a_feature_that_keeps_all_rules_has_no_finding() {
 }
 
 #[test]
+fn a_feature_that_there_is_not_is_refused_before_anything_is_built() {
+    let small = Small::new();
+    let layout = &small.project.layout;
+    check::refuse_unknown(layout, "gather_sum").unwrap();
+    for name in ["other", "fused"] {
+        let error = check::refuse_unknown(layout, name).unwrap_err();
+        assert_eq!(error.kind(), mlx_fork::Kind::Usage);
+        assert!(error.hints()[0].contains("gather_sum"), "{error:?}");
+    }
+}
+
+#[test]
 fn a_header_that_is_not_upstreams_fails() {
     let (_small, prepared) = broken("tests/gather_sum_tests.cpp", "Apple Inc.", "Others");
     let subject = Subject::of(&prepared).unwrap();
@@ -60,11 +72,14 @@ fn a_header_that_is_not_upstreams_fails() {
 
 #[test]
 fn a_name_of_this_project_fails_in_new_lines_alone() {
-    let (_small, prepared) = broken("mlx/ops.cpp", "// One more.", "// As mlx-fork does.");
-    let line = prepared.changes["mlx/ops.cpp"].after.lines();
-    let line = line.take_while(|line| !line.contains("mlx-fork")).count() + 1;
-    let subject = Subject::of(&prepared).unwrap();
-    fails(&subject.names(), &format!("mlx/ops.cpp:{line}"));
+    for name in ["mlx-fork", "Mlx-Fork"] {
+        let ours = format!("// As {name} does.");
+        let (_small, prepared) = broken("mlx/ops.cpp", "// One more.", &ours);
+        let line = prepared.changes["mlx/ops.cpp"].after.lines();
+        let line = line.take_while(|line| !line.contains(name)).count() + 1;
+        let subject = Subject::of(&prepared).unwrap();
+        fails(&subject.names(), &format!("mlx/ops.cpp:{line}"));
+    }
     let (_other, mut old) = self::prepared();
     let change = old.changes.get_mut("mlx/ops.cpp").unwrap();
     for text in [change.before.as_mut().unwrap(), &mut change.after] {

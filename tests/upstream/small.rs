@@ -7,7 +7,7 @@ use mlx_fork::ui::Silent;
 use mlx_fork::upstream::prepare::{self, Prepared};
 use mlx_fork::{Error, Result};
 
-use crate::synthetic::{Files, Project, commit, mail, tree, with};
+use crate::synthetic::{Files, Project, commit, fork_toml, mail, tree, with};
 
 pub const OPS_H: &str = "// Copyright © 2023-2024 Apple Inc.\n\n#pragma once\n\n#include \"mlx/array.h\"\n\n\
 namespace mlx::core {\n\n/** Gathers. */\nMLX_API array gather(\n    const array& a,\n    int axis = 0);\n\n\
@@ -21,12 +21,19 @@ pub const BINDINGS: &str = "// Copyright © 2023-2024 Apple Inc.\n\n#include \"m
 void init_ops(nb::module_& m) {\n  m.def(\n      \"gather\",\n      &mx::gather,\n      \
 nb::sig(\"def gather(a: array, axis: Optional[int] = None) -> array\"));\n}\n";
 
+/// What upstream asks of a pull request.
+pub const FORM: (&str, &str) = (
+    ".github/pull_request_template.md",
+    "- I understand it is strictly prohibited\n- AI usage disclosure: \n",
+);
+
 const HEADER: &str = "// Copyright © 2026 The mlx-fork authors\n\n";
 
 pub fn upstream() -> Files {
     let hooks =
         "repos:\n- repo: https://example.org/hooks\n  rev: v6.0.0\n  hooks:\n  - id: check-yaml\n";
     vec![
+        (FORM.0, FORM.1.into(), 0o100644),
         (".pre-commit-config.yaml", hooks.into(), 0o100644),
         (
             "docs/src/python/ops.rst",
@@ -215,10 +222,7 @@ impl Small {
         for (key, value) in repo_config {
             project.git(&["config", key, value]);
         }
-        let config = Config::parse(&format!(
-            "pin = \"base\"\nupstream.url = \"none\"\n[pins.base]\ncommit = \"{pin}\"\ntree = \"{before}\"\n"
-        ))
-        .unwrap();
+        let config = Config::parse(&fork_toml(pin, before)).unwrap();
         let small = Small { project, config };
         small.upstream_toml(MANIFEST);
         small

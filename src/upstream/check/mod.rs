@@ -2,6 +2,7 @@
 //! person can answer for has a row, too, that says so.
 
 pub mod builds;
+mod cases;
 pub mod runs;
 pub mod style;
 pub mod text;
@@ -13,8 +14,11 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::layout::Layout;
+use crate::series;
 use crate::ui::Ui;
 
+use super::manifest::Manifest;
+use super::mapping;
 use super::prepare::{self, Prepared};
 
 /// What a rule came to.
@@ -214,6 +218,16 @@ pub struct Request<'a> {
     pub onto: Option<&'a str>,
     /// Make the builds as well: minutes.
     pub builds: bool,
+}
+
+/// Refuses a feature that can't be checked, before anything is built for it.
+///
+/// # Errors
+/// [`Kind::Usage`] with the names that there are.
+pub fn refuse_unknown(layout: &Layout, feature: &str) -> Result<()> {
+    let (series, manifest) = (series::load(layout)?, Manifest::load(layout)?);
+    mapping::refuse_unknown(&series, &manifest, feature)
+        .doing(|| format!("checking {feature} for upstream"))
 }
 
 /// Checks all rules. Uses the builds of `setup-mlx` for the tests, as they are.

@@ -11,6 +11,7 @@ use crate::composed::Composed;
 use crate::config::Config;
 use crate::device::Device;
 use crate::error::{Doing, Result, reading, writing};
+use crate::git::branch;
 use crate::layout::Layout;
 use crate::process::Command;
 use crate::run;
@@ -20,7 +21,7 @@ use crate::ui::Ui;
 
 use super::super::prepare::Prepared;
 use super::super::prepare::build::module;
-use super::{Finding, Outcome};
+use super::{Finding, Outcome, cases};
 
 /// The tests, and the builds to run them against.
 pub struct Tests<'a> {
@@ -30,6 +31,8 @@ pub struct Tests<'a> {
     pub functions: Vec<String>,
     /// Why there are no builds to use.
     lacking: Option<String>,
+    /// What the builds are of, where that is another commit than the one to go onto.
+    elsewhere: String,
     compiler: PathBuf,
     includes: Vec<PathBuf>,
 }
@@ -44,7 +47,9 @@ impl<'a> Tests<'a> {
     ) -> Result<Self> {
         let features = prepared.series.features.iter();
         let feature = features.clone().find(|f| f.name == prepared.feature);
-        let lacking = match Composed::read(layout) {
+        let composed = Composed::read(layout);
+        let elsewhere = elsewhere(layout, composed.as_ref(), prepared)?;
+        let lacking = match composed {
             None => Some("there are no builds of stock and fork".to_string()),
             Some(composed) if !composed.features().contains(&prepared.feature) => {
                 Some("the fork that was built is without the feature".into())
@@ -66,6 +71,7 @@ impl<'a> Tests<'a> {
             prepared,
             functions: feature.map_or_else(Vec::new, |f| f.probes.python.clone()),
             lacking,
+            elsewhere,
             compiler: tools.cxx.path,
             includes: third
                 .rows
@@ -110,17 +116,19 @@ impl<'a> Tests<'a> {
         Ok(Outcome::of(
             findings,
             format!(
-                "{} of {} files don't compile without it; {} cases pass with it",
+                "{} of {} files don't compile without it; {} cases pass with it{}",
                 paths.len(),
                 paths.len(),
-                outcome.passed
+                outcome.passed,
+                self.elsewhere
             ),
             "a test has to use what the feature brings, and to pass",
         ))
     }
 
-    /// A test must not compile against stock, and because of what the feature brings.
-    fn compiles_without(&self, path: &str) -> Result<Option<Finding>> {
+    /// A test must not compile against stock, none of its cases, and because of what the
+    /// feature brings.
+    fn compiles_without(&self, path: &str) -> Result<Vec<Finding>> {
         let text = self
             .prepared
             .changes
@@ -134,11 +142,13 @@ impl<'a> Tests<'a> {
             name.and_then(|name| self.prepared.changes.get(name))
                 .is_some_and(|change| change.before.is_none())
         };
-        let lines = text.lines().filter(|line| !brought(line));
+        let lines = text
+            .lines()
+            .map(|line| if brought(line) { "" } else { line });
         let text: String = lines.map(|line| format!("{line}\n")).collect();
         let folder = tempfile::tempdir().doing(|| "making a folder for a test".into())?;
         let file = folder.path().join("test.cpp");
-        std::fs::write(&file, text).doing(writing(&file))?;
+        std::fs::write(&file, &text).doing(writing(&file))?;
         let compile = |prefix: &Path| {
             let command = Command::new(&self.compiler)
                 .args([
@@ -146,6 +156,7 @@ impl<'a> Tests<'a> {
                     "-fsyntax-only",
                     "-w",
                     "-fno-diagnostics-color",
+                    "-fmax-errors=0",
                 ])
                 .arg("-I")
                 .arg(prefix.join("include"));
@@ -155,23 +166,25 @@ impl<'a> Tests<'a> {
         };
         let stock = compile(&self.layout.prefix(Side::Stock.name()))?;
         if stock.success() {
-            return Ok(Some(Finding::of_file(
+            return Ok(vec![Finding::of_file(
                 path,
                 "compiles against stock MLX: it tests nothing new",
-            )));
+            )]);
         }
         let names = |name: &&String| stock.stderr.contains(name.as_str());
-        if self.functions.iter().any(|name| names(&name)) {
-            return Ok(None);
+        if !self.functions.iter().any(|name| names(&name)) {
+            let first = stock.stderr.lines().find(|line| line.contains("error"));
+            let why = first.unwrap_or_default();
+            let what =
+                format!("fails against stock MLX for another reason than the feature: {why}");
+            return Ok(vec![Finding::of_file(path, what)]);
         }
-        let first = stock.stderr.lines().find(|line| line.contains("error"));
-        Ok(Some(Finding::of_file(
-            path,
-            format!(
-                "fails against stock MLX for another reason than the feature: {}",
-                first.unwrap_or_default()
-            ),
-        )))
+        let errors = cases::errors(&stock.stderr, "test.cpp");
+        let new = cases::compiling(&text, &errors).into_iter().map(|case| {
+            let what = format!("\"{case}\" compiles against stock MLX: it tests nothing new");
+            Finding::of_file(path, what)
+        });
+        Ok(new.collect())
     }
 
     /// The Python tests fail against stock and pass against the fork.
@@ -193,9 +206,12 @@ impl<'a> Tests<'a> {
                     path,
                     "passes on stock MLX: it tests nothing new",
                 ));
-            } else if stock.passed > 0 {
-                let tests = self.passing(Side::Stock)?;
-                findings.extend(tests.into_iter().map(|test| {
+            } else {
+                // By name: each part of a test (`subTest`) counts as a failure of its own, so
+                // the numbers say nothing of the tests that passed.
+                let log = self.log(&format!("python-{}", Side::Stock.name()));
+                let text = std::fs::read_to_string(&log).doing(reading(&log))?;
+                findings.extend(passing(&text).into_iter().map(|test| {
                     let what = format!("{test} passes on stock MLX: it doesn't test the feature");
                     Finding::of_file(path, what)
                 }));
@@ -209,7 +225,7 @@ impl<'a> Tests<'a> {
         }
         Ok(Outcome::of(
             findings,
-            note.join("; "),
+            note.join("; ") + &self.elsewhere,
             "a test has to use what the feature brings, and to pass",
         ))
     }
@@ -243,7 +259,10 @@ impl<'a> Tests<'a> {
         }
         Ok(Outcome::of(
             findings,
-            "made by nanobind's generator, as upstream's build makes them",
+            format!(
+                "made by nanobind's generator, as upstream's build makes them{}",
+                self.elsewhere
+            ),
             "the binding has to be part of mlx.core",
         ))
     }
@@ -276,7 +295,7 @@ impl<'a> Tests<'a> {
         let findings = self.failures(&outcome, "python-fork");
         Ok(Outcome::of(
             findings.into_iter().collect(),
-            tests.join(", "),
+            tests.join(", ") + &self.elsewhere,
             "what is exported and imported again has to give the same",
         ))
     }
@@ -296,16 +315,6 @@ impl<'a> Tests<'a> {
         suite.run(|line| ui.progress(0, 0, line))
     }
 
-    /// The tests that passed, by the log of the last run against `side`.
-    fn passing(&self, side: Side) -> Result<BTreeSet<String>> {
-        let log = self.log(&format!("python-{}", side.name()));
-        let text = std::fs::read_to_string(&log).doing(reading(&log))?;
-        let passed = text.lines().filter(|line| line.ends_with("... ok"));
-        Ok(passed
-            .filter_map(|line| line.split(' ').next().map(String::from))
-            .collect())
-    }
-
     fn failures(&self, outcome: &suites::Outcome, log: &str) -> Option<Finding> {
         let (failed, remark) = (
             outcome.failed,
@@ -323,6 +332,41 @@ impl<'a> Tests<'a> {
             .logs()
             .join(format!("upstream-check-{name}.log"))
     }
+}
+
+/// What to say where stock and fork are builds of another commit: the tests then say nothing
+/// of the one that the feature goes onto.
+fn elsewhere(layout: &Layout, composed: Option<&Composed>, prepared: &Prepared) -> Result<String> {
+    let Some(composed) = composed else {
+        return Ok(String::new());
+    };
+    let pin = match composed.fork.commits.first() {
+        Some(first) => branch::parents(layout, &first.id)?.pop(),
+        None => Some(composed.fork.id.clone()),
+    };
+    let base = prepared.base.id();
+    Ok(match pin {
+        Some(pin) if pin != base => format!(
+            " (by the builds of {pin:.10}; on {base:.10}: --builds, or `prepare --onto … --build`)"
+        ),
+        _ => String::new(),
+    })
+}
+
+/// The tests that passed, by what unittest says of each.
+fn passing(log: &str) -> BTreeSet<&str> {
+    let mut passed = BTreeSet::new();
+    let mut test = "";
+    for line in log.lines() {
+        // One with a description has that, and its ending, on the line below its name.
+        if line.starts_with("test") && line.contains(" (") {
+            test = line.split(' ').next().unwrap_or_default();
+        }
+        if line.ends_with("... ok") {
+            passed.insert(test);
+        }
+    }
+    passed
 }
 
 /// `Class.test` of all tests of a module that call this.
@@ -348,6 +392,14 @@ fn tests_that_call<'a>(text: &'a str, call: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_that_passes_among_many_failures_is_named() {
+        let log = "test_a (m.T.test_a) ... FAIL\ntest_b (m.T.test_b) ... ok\n\
+            test_c (m.T.test_c)\nWhat it is for. ... ok\ntest_d (m.T.test_d) ... skipped 'x'\n\
+            FAIL: test_a (m.T.test_a) (k=1)\nRan 4 tests in 1s\n\nFAILED (failures=178)\n";
+        assert_eq!(passing(log), ["test_b", "test_c"].into());
+    }
 
     #[test]
     fn the_tests_that_call_a_function_are_named_and_helpers_inside_of_them_are_not() {

@@ -81,18 +81,14 @@ impl<'a> Subject<'a> {
     /// No new line or path names this project.
     pub fn names(&self) -> Outcome {
         let mut findings = Vec::new();
+        let names = || self.manifest.names.iter();
+        let has = |text: &str, name: &str| text.to_lowercase().contains(&name.to_lowercase());
         for (path, change) in self.changes {
-            for name in self
-                .manifest
-                .names
-                .iter()
-                .filter(|name| path.contains(*name))
-            {
+            for name in names().filter(|name| has(path, name)) {
                 findings.push(Finding::of_file(path, format!("its path has {name}")));
             }
             for (number, line) in added(change) {
-                let name = self.manifest.names.iter().find(|name| line.contains(*name));
-                if let Some(name) = name {
+                if let Some(name) = names().find(|name| has(line, name)) {
                     findings.push(Finding::at(
                         path,
                         number,

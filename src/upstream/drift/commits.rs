@@ -135,7 +135,11 @@ impl Places {
 
     fn id(&self, config: &Config, name: &str) -> Result<String> {
         let bad = |c: char| c.is_whitespace() || c.is_control() || ":*?[\\@{".contains(c);
-        if name.is_empty() || name.starts_with('-') || name.contains(bad) || name.contains("..") {
+        if name.contains("..") {
+            return Err(Error::usage(format!("{name} is one of several names"))
+                .hint("one range OLDER..NEWER, or any number of names"));
+        }
+        if name.is_empty() || name.starts_with('-') || name.contains(bad) {
             return Err(
                 Error::usage(format!("{name:?} is no pin, tag, branch or commit"))
                     .hint("one range OLDER..NEWER, or any number of names"),
@@ -160,10 +164,14 @@ impl Places {
 
     fn range(&self, config: &Config, range: &str) -> Result<(Point, Vec<Point>)> {
         let (from, to) = range.split_once("..").unwrap_or_default();
+        if from.is_empty() || to.is_empty() || to.starts_with('.') {
+            return Err(Error::usage(format!("{range} is no range of commits"))
+                .hint("a range is OLDER..NEWER, and has both of its ends"));
+        }
         let (from, to) = (self.id(config, from)?, self.id(config, to)?);
         let has_both = |place: &&History| place.has(&from) && place.has(&to);
         let Some(place) = self.all.iter().find(has_both) else {
-            return Err(self.lacking(&format!("both ends of {range}")));
+            return Err(self.lacking(&format!("{range} with both of its ends")));
         };
         let commits = place
             .range(&from, &to)

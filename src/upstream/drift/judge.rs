@@ -7,6 +7,7 @@ use super::places::{self, Finding};
 use crate::error::Result;
 use crate::git::carry::{Change, Landed, Outcome};
 use crate::git::draft::File;
+use crate::git::merge::{self, Part};
 use crate::git::place;
 use crate::series::patch::{FilePatch, Hunk, Side};
 
@@ -100,7 +101,7 @@ pub fn judge(change: &Change, landed: &Landed) -> Result<Judged> {
     }
     let exact = match &landed.outcome {
         Outcome::Conflict => {
-            conflicts(landed, file, &mut details);
+            conflicts(change, landed, file, &mut details)?;
             false
         }
         Outcome::Refused(why) => {
@@ -177,25 +178,38 @@ fn detail(path: &str, what: What, hunk: &Hunk, lines: Vec<&[u8]>, now: String) -
     }
 }
 
-/// The hunks whose lines don't stand there any more; all, where each does.
-fn conflicts(landed: &Landed, file: &FilePatch, details: &mut Vec<Detail>) {
+/// The hunks that conflict.
+fn conflicts(
+    change: &Change,
+    landed: &Landed,
+    file: &FilePatch,
+    details: &mut Vec<Detail>,
+) -> Result<()> {
     let Some(there) = &landed.there else {
         let gone = file.hunks.iter().map(|hunk| {
             let now = "the file isn't there any more".to_string();
             detail(&landed.path, What::Conflict, hunk, hunk.old(), now)
         });
         details.extend(gone);
-        return;
+        return Ok(());
     };
     let lines = place::lines(&there.content);
-    let stands = |hunk: &&Hunk| !place::standing(&hunk.old(), &lines).is_empty();
-    let (standing, moved): (Vec<&Hunk>, Vec<&Hunk>) = file.hunks.iter().partition(stands);
-    // Upstream changed lines beside them, and any of the hunks may be the one.
-    let those = if moved.is_empty() { standing } else { moved };
+    let parts = parts(change, there)?;
+    let those = place::in_conflict(&file.hunks, &parts, &lines);
     details.extend(those.into_iter().map(|hunk| {
         let now = place::nearest(&hunk.old(), &lines, hunk.old_start);
         detail(&landed.path, What::Conflict, hunk, hunk.old(), now)
     }));
+    Ok(())
+}
+
+/// The merge that failed.
+fn parts(change: &Change, there: &File) -> Result<Vec<Part>> {
+    let (Some(before), Some(after)) = (&change.before, &change.after) else {
+        return Ok(Vec::new());
+    };
+    let [base, ours, theirs] = [before, there, after].map(|file| file.content.as_slice());
+    merge::three_way(&change.path, base, ours, theirs)
 }
 
 /// True where each hunk stands at the line that it names.

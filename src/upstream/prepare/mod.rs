@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::env;
 use crate::error::{Doing, Error, Result, reading};
 use crate::git::branch::{self, Branch, FileStat, Snapshot};
 use crate::git::checkout;
@@ -139,10 +140,17 @@ fn find(layout: &Layout, config: &Config, onto: &str, ui: &dyn Ui) -> Result<Sna
     let request = Request {
         pin: config.pin.clone(),
         reference: Some(onto.into()),
-        url: config.upstream.url.clone(),
+        url: env::MLX_REPO_URL
+            .get()
+            .unwrap_or_else(|| config.upstream.url.clone()),
         choice: Choice::Auto,
     };
-    let served = source::obtain(layout, config, &request, ui)?;
+    // What it proposes are options of other commands.
+    let served = source::obtain(layout, config, &request, ui).map_err(|error| {
+        Error::new(error.kind(), error.to_string()).hint(
+            "a clone of MLX that has it will do: MLX_REPO_URL=file:///…/mlx in the environment",
+        )
+    })?;
     Snapshot::find(layout, &served.commit)?.ok_or_else(|| {
         Error::bug(format!(
             "mlx_local lacks {} after getting it",

@@ -13,7 +13,7 @@ use mlx_fork::setup::Until;
 use mlx_fork::source::{self, Choice};
 use mlx_fork::{Error, Result, env};
 
-use super::drift;
+use super::{drift, patch};
 use crate::terminal::Terminal;
 
 /// Takes the fork to another commit of MLX, all or nothing.
@@ -42,7 +42,7 @@ pub struct Bump {
     /// Go on without the feature that conflicts
     #[arg(long, conflicts_with = "reference")]
     skip: bool,
-    /// End it; everything is as before
+    /// End it; all is as before, but for the answers that were gone on with
     #[arg(long, conflicts_with_all = ["reference", "resume", "skip"])]
     abort: bool,
     /// Where MLX comes from: auto, git, crate or path:DIR
@@ -78,8 +78,13 @@ impl Bump {
         let config = Config::load(&layout)?;
         let ui = Terminal::new();
         if self.abort {
-            let finished = mlx_fork::manager::Manager::open(&layout, &ui)?.abort()?;
+            let finished = bump::abort(&layout, &ui)?;
+            if self.json {
+                println!("{}", patch::report(&finished));
+                return Ok(ExitCode::SUCCESS);
+            }
             println!("{}: done", finished.what);
+            patch::print_answers(&finished);
             if let Some(kept) = &finished.kept {
                 println!("  what was resolved so far is kept as {kept}");
             }

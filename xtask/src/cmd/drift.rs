@@ -136,8 +136,8 @@ fn print_range(report: &Report) {
         return;
     };
     println!(
-        "{} commits, {} {} to {} {}",
-        report.commits.len(),
+        "{}, {} {} to {} {}",
+        counted(report.commits.len()),
         shown(first),
         first.upstream.date,
         shown(last),
@@ -179,11 +179,19 @@ fn print_breaks(patch: &PatchReport) {
             Some(by) => println!("{}: first broken by {}", patch.patch, long(by)),
             None => println!("{}: broken before the range begins", patch.patch),
         }
+        let count = counted(*commits);
         match healed {
-            Some(by) => println!("  for {commits} commits, healed by {}", long(by)),
-            None => println!("  for {commits} commits, to the end of the range"),
+            Some(by) => println!("  for {count}, healed by {}", long(by)),
+            None => println!("  for {count}, to the end of the range"),
         }
         print_details(details);
+    }
+}
+
+fn counted(commits: usize) -> String {
+    match commits {
+        1 => "1 commit".into(),
+        n => format!("{n} commits"),
     }
 }
 
@@ -244,8 +252,8 @@ fn reached(span: &Span, is_range: bool) -> String {
         return format!("on {}", shown(&span.first));
     }
     format!(
-        "on {} commits, from {}\n    to {}",
-        span.commits,
+        "on {}, from {}\n    to {}",
+        counted(span.commits),
         long(&span.first.upstream),
         long(&span.last.upstream)
     )

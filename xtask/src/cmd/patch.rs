@@ -290,6 +290,7 @@ impl Patch {
         for path in &finished.removed {
             println!("  removed  {path}");
         }
+        print_answers(finished);
         for feature in &finished.skipped {
             println!("  left out {feature}");
         }
@@ -362,7 +363,8 @@ fn ask(manager: &Manager<'_>, terminal: &Terminal, request: &mut Refresh) -> Res
     Ok(())
 }
 
-fn report(finished: &Finished) -> serde_json::Value {
+/// All that an operation did.
+pub fn report(finished: &Finished) -> serde_json::Value {
     json!({
         "operation": finished.what,
         "written": finished.written,
@@ -371,6 +373,7 @@ fn report(finished: &Finished) -> serde_json::Value {
         "shown": finished.shown,
         "left": finished.left,
         "kept": finished.kept,
+        "answers": finished.answers,
     })
 }
 
@@ -403,6 +406,16 @@ fn tell_routes(routes: &refresh::Routes) {
     }
     for path in &routes.left {
         println!("{} stays: it is no part of the fork", on_a_line(path));
+    }
+}
+
+/// What was resolved outlives what it was resolved for, and is given again: that is said.
+pub fn print_answers(finished: &Finished) {
+    if !finished.answers.is_empty() {
+        println!("  these answers to conflicts stay, and are given again; delete one to be asked:");
+    }
+    for path in &finished.answers {
+        println!("    {path}");
     }
 }
 

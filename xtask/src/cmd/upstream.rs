@@ -111,6 +111,7 @@ impl Upstream {
 
 impl Check {
     fn run(self, layout: &Layout, config: &Config, ui: &Terminal) -> Result<ExitCode> {
+        check::refuse_unknown(layout, &self.feature)?;
         setup_mlx::for_tests(layout, config, ui)?;
         let request = Request {
             feature: &self.feature,
@@ -253,7 +254,11 @@ fn print_bundle(made: &bundle::Bundle) {
         println!("before    {other}: {file}");
     }
     println!("folder    {}", made.folder.display());
-    println!("pull-request.md is empty: upstream wants a person's words. Nothing was pushed.");
+    let form = match made.filled {
+        true => "is as you left it",
+        false => "is upstream's form, empty: upstream wants a person's words",
+    };
+    println!("{} {form}. Nothing was pushed.", bundle::PULL_REQUEST);
 }
 
 fn print_built(built: &prepare::build::Built) {

@@ -9,6 +9,7 @@ mod cpp;
 mod prose;
 mod python;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use super::What;
 use crate::error::Result;
 use crate::git::changes;
+use crate::git::merge::{self, Part};
 use crate::git::place::{self, lines, standing};
 use crate::series::patch::{Hunk, Side};
 
@@ -147,7 +149,8 @@ fn added(hunk: &Hunk) -> Vec<Run<'_>> {
     runs
 }
 
-/// Looks for each hook of a file: whether its lines are there, once, and in their place.
+/// Looks for each hook of a file: whether its lines are there, once, and in their place. A hook
+/// that conflicts is where a person put it, and no finding.
 pub fn check(carried: &Carried<'_>) -> Result<Vec<Finding>> {
     let [before, after] = [carried.pin.0, carried.pin.1].map(lines);
     let [there, result] = [carried.there.0, carried.there.1].map(lines);
@@ -191,7 +194,24 @@ pub fn check(carried: &Carried<'_>) -> Result<Vec<Finding>> {
             }
         }
     }
+    if !findings.is_empty() {
+        let answered = answered(carried)?;
+        let is_ours = |line: &String| answered.contains(line);
+        findings.retain(|finding| !finding.lines.iter().all(is_ours));
+    }
     Ok(findings)
+}
+
+/// The lines that the patch has where it conflicts with the other tree: what became of those,
+/// a person decided.
+fn answered(carried: &Carried<'_>) -> Result<BTreeSet<String>> {
+    let (before, after) = carried.pin;
+    let parts = merge::three_way(carried.path, before, carried.there.0, after)?;
+    let conflicts = parts.iter().filter_map(|part| match part {
+        Part::Conflict(conflict) => Some(conflict.theirs.as_slice()),
+        Part::Clear(_) => None,
+    });
+    Ok(conflicts.flat_map(|text| shown(&lines(text))).collect())
 }
 
 /// The lines (from 1) where a run stands, by its first telling line; where it was taken apart,

@@ -136,3 +136,14 @@ fn a_hook_in_its_place_stays_so_beside_lines_like_it() {
     let result = there.replace("two();\n", "two();\n  hook();\n  more();\n");
     assert_eq!(asked(&there, &result), []);
 }
+
+#[test]
+fn a_hook_that_a_person_put_elsewhere_after_a_conflict_is_no_finding() {
+    // Upstream took `two();` away, where the hook stood; somebody put it behind `four();`.
+    let there = BEFORE.replace("  two();\n", "  2;\n");
+    let result = there.replace("four();\n", "four();\n  hook();\n");
+    assert_eq!(asked(&there, &result), []);
+    // Without a conflict, it is one.
+    let result = BEFORE.replace("four();\n", "four();\n  hook();\n");
+    assert_eq!(asked(BEFORE, &result)[0].0, What::Misplaced);
+}
