@@ -84,15 +84,15 @@ bool composition_forced() {
   return force_composition_;
 }
 
-array stock_matmul(
+array unfused_matmul(
     const array& x,
-    const StockMatmul& m,
+    const UnfusedMatmul& m,
     const std::optional<array>& lhs_indices,
     const std::optional<array>& rhs_indices,
     bool sorted_indices,
     bool keep_type,
     Stream s) {
-  // On the CPU stock sums in the type of its inputs, on GPUs in float32.
+  // On the CPU the product sums in the type of its inputs, on GPUs in float32.
   bool widen = s.device == Device::cpu;
   auto wide = [&](const array& a) { return widen ? astype(a, float32, s) : a; };
   auto scales = m.q.affine() ? wide(m.scales) : m.scales;
@@ -111,7 +111,7 @@ array stock_matmul(
       sorted_indices,
       s);
   if (out.size() == 0 || x.shape(-1) == 0) {
-    // Stock's kernels divide by these sizes, and its gradients scatter nothing
+    // Their kernels divide by these sizes, and gradients scatter nothing
     // into nothing. Not evaluated, the product above has only given its shape.
     out = zeros(out.shape(), out.dtype(), s);
   }

@@ -1,6 +1,6 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// Evaluates a fused primitive as a graph of stock operations: on devices that
+// Evaluates a fused primitive as a graph of unfused operations: on devices that
 // have no kernel of ours, and for derivatives.
 
 #pragma once
@@ -25,8 +25,8 @@ void eval_composition(array result, array& out, Stream s);
 MLX_API void force_composition(bool force);
 bool composition_forced();
 
-/** What stock operations need to know to multiply with a quantized matrix. */
-struct StockMatmul {
+/** What unfused operations need to know to multiply with a quantized matrix. */
+struct UnfusedMatmul {
   array w;
   array scales;
   std::optional<array> biases;
@@ -35,14 +35,14 @@ struct StockMatmul {
 };
 
 /**
- * x times the matrix in stock operations, float32 inside: mx.gather_qmm, or
+ * x times the matrix in unfused operations, float32 inside: mx.gather_qmm, or
  * mx.quantized_matmul without indices, on types that make it sum in float32.
  * The result has the type of `x` if `keep_type`, else the one it was computed
  * in.
  */
-array stock_matmul(
+array unfused_matmul(
     const array& x,
-    const StockMatmul& m,
+    const UnfusedMatmul& m,
     const std::optional<array>& lhs_indices,
     const std::optional<array>& rhs_indices,
     bool sorted_indices,

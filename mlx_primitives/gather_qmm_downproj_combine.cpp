@@ -15,7 +15,7 @@ namespace mlx::core {
 
 namespace {
 
-const char* tag = "gather_qmm_downproj_combine";
+const char* combine_tag = "gather_qmm_downproj_combine";
 
 // The shape (..., k) of one product each, from those of h, rhs_indices and
 // weights.
@@ -43,17 +43,17 @@ array gather_qmm_downproj_combine(
     const std::string& mode /* = "affine" */,
     const std::string& accumulate /* = "exact" */,
     StreamOrDevice s_ /* = {} */) {
-  auto acc = fused::accumulate_from_string(tag, accumulate);
-  auto q = fused::resolve_quantization(tag, mode, group_size, bits);
+  auto acc = fused::accumulate_from_string(combine_tag, accumulate);
+  auto q = fused::resolve_quantization(combine_tag, mode, group_size, bits);
   std::vector<fused::QuantizedOperand> operands{
       {w, scales, biases, "w", "scales", "biases"}};
-  fused::check_operand(tag, operands[0], q);
+  fused::check_operand(combine_tag, operands[0], q);
 
   auto check_ndim = [](const array& a, const char* name, int ndim) {
     if (static_cast<int>(a.ndim()) < ndim) {
       std::ostringstream msg;
-      msg << "[" << tag << "] " << name << " must have at least " << ndim
-          << " dimension(s) but got shape " << a.shape() << ".";
+      msg << "[" << combine_tag << "] " << name << " must have at least "
+          << ndim << " dimension(s) but got shape " << a.shape() << ".";
       throw std::invalid_argument(msg.str());
     }
   };
@@ -64,18 +64,19 @@ array gather_qmm_downproj_combine(
   auto [inner, outer] = fused::matmul_dims(w, q, transpose);
   if (h.shape(-1) != inner) {
     std::ostringstream msg;
-    msg << "[" << tag << "] The last dimension of h must be " << inner
+    msg << "[" << combine_tag << "] The last dimension of h must be " << inner
         << " to fit w of shape " << w.shape() << " with bits=" << q.bits
         << " and transpose=" << std::boolalpha << transpose
         << " but got h of shape " << h.shape() << ".";
     throw std::invalid_argument(msg.str());
   }
-  auto dtype = fused::matmul_type(tag, h, "h", operands, q);
-  fused::check_index_type(tag, rhs_indices, "rhs_indices");
+  auto dtype = fused::matmul_type(combine_tag, h, "h", operands, q);
+  fused::check_index_type(combine_tag, rhs_indices, "rhs_indices");
   if (weights.dtype() != dtype && weights.dtype() != float32) {
     std::ostringstream msg;
-    msg << "[" << tag << "] weights must have the type of the products, "
-        << dtype << ", or float32 but got " << weights.dtype() << ".";
+    msg << "[" << combine_tag
+        << "] weights must have the type of the products, " << dtype
+        << ", or float32 but got " << weights.dtype() << ".";
     throw std::invalid_argument(msg.str());
   }
 
@@ -97,7 +98,8 @@ array gather_qmm_downproj_combine(
     shape = primitive->output_shapes(inputs)[0];
   } catch (const std::invalid_argument&) {
     std::ostringstream msg;
-    msg << "[" << tag << "] h (..., k, K), rhs_indices (..., k) and weights "
+    msg << "[" << combine_tag
+        << "] h (..., k, K), rhs_indices (..., k) and weights "
         << "(..., k) must broadcast but got shapes " << h.shape() << ", "
         << rhs_indices.shape() << " and " << weights.shape() << ".";
     throw std::invalid_argument(msg.str());
@@ -144,14 +146,14 @@ array GatherQMMDownprojCombine::composition(
         dtype,
         s);
   }
-  // Stock reads wherever an index points.
+  // gather_qmm reads wherever an index points.
   auto [safe, valid] =
       fused::check_indices(indices, std::max<int64_t>(experts, 1), s);
   std::optional<array> biases;
   if (mode_ == QuantizationMode::Affine) {
     biases = inputs[3];
   }
-  auto y = fused::stock_matmul(
+  auto y = fused::unfused_matmul(
       expand_dims(h, -2, s),
       {w, inputs[2], biases, {group_size_, bits_, mode_}, transpose_},
       std::nullopt,

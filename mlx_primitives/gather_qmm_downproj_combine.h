@@ -75,7 +75,7 @@ class GatherQMMDownprojCombine : public UnaryPrimitive {
   }
 
  private:
-  // The result in stock operations: with every rounding or, for derivatives,
+  // The result in unfused operations: with every rounding or, for derivatives,
   // `smooth`.
   array composition(const std::vector<array>& inputs, Dtype dtype, bool smooth);
 

@@ -20,7 +20,7 @@ namespace mlx::core {
 
 namespace {
 
-const char* tag = "gather_qmm_swiglu";
+const char* swiglu_tag = "gather_qmm_swiglu";
 
 GateActivation activation_from_string(const std::string& activation) {
   if (activation == "silu") {
@@ -30,8 +30,9 @@ GateActivation activation_from_string(const std::string& activation) {
     return GateActivation::GeluApprox;
   }
   std::ostringstream msg;
-  msg << "[" << tag << "] activation must be 'silu' or 'gelu_approx' but got '"
-      << activation << "'.";
+  msg << "[" << swiglu_tag
+      << "] activation must be 'silu' or 'gelu_approx' but got '" << activation
+      << "'.";
   throw std::invalid_argument(msg.str());
 }
 
@@ -134,7 +135,7 @@ array gather_qmm_swiglu(
     bool sorted_indices /* = false */,
     StreamOrDevice s_ /* = {} */) {
   auto act = activation_from_string(activation);
-  auto q = fused::resolve_quantization(tag, mode, group_size, bits);
+  auto q = fused::resolve_quantization(swiglu_tag, mode, group_size, bits);
   std::vector<fused::QuantizedOperand> operands{
       {gate_w,
        gate_scales,
@@ -144,11 +145,11 @@ array gather_qmm_swiglu(
        "gate_biases"},
       {up_w, up_scales, up_biases, "up_w", "up_scales", "up_biases"}};
   for (auto& operand : operands) {
-    fused::check_operand(tag, operand, q);
+    fused::check_operand(swiglu_tag, operand, q);
   }
   if (gate_w.shape() != up_w.shape()) {
     std::ostringstream msg;
-    msg << "[" << tag << "] up_w must have the shape of gate_w "
+    msg << "[" << swiglu_tag << "] up_w must have the shape of gate_w "
         << gate_w.shape() << " but got shape " << up_w.shape() << ".";
     throw std::invalid_argument(msg.str());
   }
@@ -157,7 +158,7 @@ array gather_qmm_swiglu(
   int min_ndim = gather ? 2 : 1;
   if (static_cast<int>(x.ndim()) < min_ndim) {
     std::ostringstream msg;
-    msg << "[" << tag << "] x must have at least " << min_ndim
+    msg << "[" << swiglu_tag << "] x must have at least " << min_ndim
         << " dimension(s) " << (gather ? "with" : "without")
         << " indices but got shape " << x.shape() << ".";
     throw std::invalid_argument(msg.str());
@@ -165,18 +166,18 @@ array gather_qmm_swiglu(
   auto [inner, outer] = fused::matmul_dims(gate_w, q, transpose);
   if (x.shape(-1) != inner) {
     std::ostringstream msg;
-    msg << "[" << tag << "] The last dimension of x must be " << inner
+    msg << "[" << swiglu_tag << "] The last dimension of x must be " << inner
         << " to fit gate_w of shape " << gate_w.shape()
         << " with bits=" << q.bits << " and transpose=" << std::boolalpha
         << transpose << " but got x of shape " << x.shape() << ".";
     throw std::invalid_argument(msg.str());
   }
-  auto dtype = fused::matmul_type(tag, x, "x", operands, q);
+  auto dtype = fused::matmul_type(swiglu_tag, x, "x", operands, q);
   for (auto [indices, name] :
        {std::pair{&lhs_indices, "lhs_indices"},
         std::pair{&rhs_indices, "rhs_indices"}}) {
     if (*indices) {
-      fused::check_index_type(tag, **indices, name);
+      fused::check_index_type(swiglu_tag, **indices, name);
     }
   }
 
@@ -213,7 +214,7 @@ array gather_qmm_swiglu(
     shape = primitive->output_shapes(inputs)[0];
   } catch (const std::invalid_argument&) {
     std::ostringstream msg;
-    msg << "[" << tag << "] ";
+    msg << "[" << swiglu_tag << "] ";
     if (gather) {
       msg << "lhs_indices and rhs_indices, or the batch dimensions that stand "
           << "for those not given, must broadcast";
@@ -268,7 +269,7 @@ GatherQMMSwiGLU::Products GatherQMMSwiGLU::products(
   auto lhs = ops.lhs_indices;
   auto rhs = ops.rhs_indices;
 
-  // Stock reads wherever an index points.
+  // gather_qmm reads wherever an index points.
   std::optional<array> valid;
   auto check = [&](std::optional<array>& indices, const Shape& batch) {
     if (indices) {
@@ -281,16 +282,16 @@ GatherQMMSwiGLU::Products GatherQMMSwiGLU::products(
   check(lhs, ops.lhs_batch());
   check(rhs, ops.rhs_batch());
 
-  // Stock's gradient may take sorted indices to pair up with x one to one.
+  // Its gradient may take sorted indices to pair up with x one to one.
   bool sorted =
       sorted_indices_ && (!smooth || ops.lhs_shape() == ops.rhs_shape());
   if ((lhs || rhs) && x.ndim() == 2) {
-    // Stock's gradient of a gathered x asks for a batch dimension.
+    // Its gradient of a gathered x asks for a batch dimension.
     x = expand_dims(x, 0, s);
     lhs = lhs ? lhs : array(0u, uint32);
   }
   auto matmul = [&](const Operands::Quantized& m) {
-    return fused::stock_matmul(
+    return fused::unfused_matmul(
         x,
         {m.w, m.scales, m.biases, {group_size_, bits_, mode_}, transpose_},
         lhs,
@@ -352,7 +353,7 @@ std::vector<array> GatherQMMSwiGLU::jvp(
         "[gather_qmm_swiglu] There is no jvp with respect to the quantized "
         "weights, scales, biases or indices, only to x.");
   }
-  // Stock's gather_qmm has no jvp; it is linear in x.
+  // gather_qmm has no jvp; it is linear in x.
   auto& s = stream();
   auto dtype = primals[0].dtype();
   Operands ops(*this, primals);

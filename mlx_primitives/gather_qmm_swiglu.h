@@ -95,13 +95,13 @@ class GatherQMMSwiGLU : public UnaryPrimitive {
   // The inputs by name.
   struct Operands;
 
-  // x times gate and x times up in stock operations, and which entries had
+  // x times gate and x times up in unfused operations, and which entries had
   // indices in range. For derivatives, `smooth`, in the precision in which they
   // were computed.
   struct Products;
   Products products(const std::vector<array>& inputs, bool smooth);
 
-  // The result in stock operations: with every rounding, or `smooth`.
+  // The result in unfused operations: with every rounding, or `smooth`.
   array composition(const std::vector<array>& inputs, Dtype dtype, bool smooth);
 
   int group_size_;

@@ -28,7 +28,7 @@ void check_index_type(
 /** 0, 1, ... in row-major order, of type int64. */
 array flat_indices(const Shape& shape, Stream s);
 
-/** Indices for the use of stock operations, which don't check theirs. */
+/** Indices for the use of other operations, which don't check theirs. */
 struct CheckedIndices {
   array indices; // uint32, those out of range moved to the nearest one in range
   array valid; // which of them were in range

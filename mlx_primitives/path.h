@@ -13,7 +13,7 @@ enum class Path {
   none, // not evaluated yet
   fast, // a kernel made for these shapes, types and processor
   general, // the kernel that takes everything
-  composition, // stock operations
+  composition, // a graph of other operations
 };
 
 /** The path that the last evaluation of `op` in this process took. */

@@ -22,7 +22,7 @@ enum class Accumulate {
   Exact, // weight, product and sum rounded to T each time
   Fp32, // as Fma, the result float32
   Fp32NoFma, // as NoFma, the result float32
-  Native, // stock's sum of products
+  Native, // mx.sum of the products
 };
 
 /** Throws std::invalid_argument if there is no such way. */
@@ -33,7 +33,7 @@ Accumulate accumulate_from_string(
 /** The type of the weighted sum of values of type `dtype`. */
 Dtype weighted_sum_type(Accumulate accumulate, Dtype dtype, Dtype weights);
 
-/** sum_j y_j * w_j of y (..., k, D) and w (..., k), in stock operations. */
+/** sum_j y_j * w_j of y (..., k, D) and w (..., k), in unfused operations. */
 array weighted_sum(
     const array& y,
     const array& weights,

@@ -1,6 +1,6 @@
 // Copyright © 2026 The mlx-fork authors
 //
-// The formats that a kernel is instantiated for: those of stock's gather_qmm.
+// The formats that a kernel is instantiated for: those of gather_qmm.
 
 #pragma once
 

@@ -150,7 +150,7 @@ TEST_CASE(
       auto w = normal({8}, weights_dtype, 3);
       for (auto acc : accumulates) {
         auto kernel = combine(p, w, acc);
-        // On GPUs `native` is stock's composition by definition.
+        // On GPUs `native` is the composition by definition.
         CHECK_EQ(
             fused::last_path("gather_qmm_downproj_combine") ==
                 fused::Path::composition,

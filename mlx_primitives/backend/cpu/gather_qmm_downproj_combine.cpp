@@ -206,7 +206,7 @@ void GatherQMMDownprojCombine::eval_cpu(
       rows,
       k};
 
-  // Native: the products, which stock operations then sum.
+  // Native: the products, which other operations then sum.
   bool native = accumulate_ == Accumulate::Native;
   auto result = native ? products_array(shape, outer, h.dtype()) : out;
   if (!native) {

@@ -29,8 +29,8 @@ mlx::fused::StepRounding rounding_of(fused::Accumulate accumulate) {
 void GatherQMMDownprojCombine::eval_gpu(
     const std::vector<array>& inputs,
     array& out) {
-  // Native is stock's by definition; where there is nothing to launch over, or
-  // nothing to read, there is no kernel.
+  // Native is the composition by definition; where there is nothing to launch
+  // over, or nothing to read, there is no kernel.
   bool empty =
       out.size() == 0 || std::any_of(inputs.begin(), inputs.end(), [](auto& a) {
         return a.size() == 0;

@@ -217,11 +217,11 @@ std::string Launch::specialized_name() const {
 }
 
 bool prefers_composition(const SwiGLULayout& op) {
-  // Stock's kernels for rows read the matrix for each row as ours do; what it
-  // has tiles for, and from where on, is stock's choice (GatherQMM::eval_gpu),
-  // which differs with the GPU: from 6 rows on at the earliest, 12 for most
-  // shapes; for columns from 4. Pairs sorted by matrix, from 16 pairs and 4 a
-  // matrix on, have tiles over pairs.
+  // GatherQMM's kernels for rows read the matrix for each row as ours do; what
+  // it has tiles for, and from where on, is its own choice
+  // (GatherQMM::eval_gpu), which differs with the GPU: from 6 rows on at the
+  // earliest, 12 for most shapes; for columns from 4. Pairs sorted by matrix,
+  // from 16 pairs and 4 a matrix on, have tiles over pairs.
   int64_t rows = op.x.shape.size() > 1 ? op.x.shape[op.x.shape.size() - 2] : 1;
   if (rows >= (op.format.transpose ? 12 : 4)) {
     return true;
@@ -263,8 +263,9 @@ Launch launch(const SwiGLULayout& op) {
   l.constants.push_back({402, true, op.rhs.given});
   l.constants.push_back({403, false, op.activation});
 
-  // Two SIMD groups as in stock's kernels for one row: many small threadgroups,
-  // which nothing but their launch ties together, fill a GPU evenly.
+  // Two SIMD groups as in gather_qmm's kernels for one row: many small
+  // threadgroups, which nothing but their launch ties together, fill a GPU
+  // evenly.
   int64_t simd_groups = op.format.transpose ? 2 : max_simd_groups;
   int64_t columns = op.format.transpose ? simd_groups * rows_per_simd_group
                                         : columns_per_group;

@@ -83,7 +83,7 @@ struct SwiGLULayout {
 };
 
 /**
- * Whether stock's operations are faster: where they multiply tiles of rows with
+ * Whether unfused operations are faster: where they multiply tiles of rows with
  * a matrix that is read once, and ours reads it for each row.
  */
 bool prefers_composition(const SwiGLULayout& op);

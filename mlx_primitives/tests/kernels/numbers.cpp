@@ -87,7 +87,7 @@ double value_of(Stored type, uint32_t code) {
     return code == 255 ? infinity : std::ldexp(1.0, int(code) - 127);
   }
   if (type == Stored::E4M3) {
-    // As stock has it: the largest exponent is one like the others.
+    // As elsewhere in MLX: the largest exponent is one like the others.
     int exponent = code >> 3 & 15, fraction = code & 7;
     double v = exponent ? std::ldexp(8 + fraction, exponent - 10)
                         : std::ldexp(fraction, -9);

@@ -27,7 +27,7 @@ def combine(p, weights, accumulate, dtype):
     return acc if accumulate.startswith("fp32") else ref.round_to(acc, dtype)
 
 
-def stock(h, m, rhs, weights, **kwargs):
+def unfused(h, m, rhs, weights, **kwargs):
     """The same in MLX's own operations, in float32."""
     f32 = lambda a: a.astype(mx.float32) if a.dtype != mx.uint32 else a
     y = mx.gather_qmm(
@@ -162,7 +162,7 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
             out = self.run_steps(p[:1] * 0, -mx.ones(1), accumulate, mx.float32)
             self.assertEqual((1 / out[0]).item(), np.inf)
 
-    def test_native_is_stock(self):
+    def test_native_is_unfused(self):
         rng = np.random.default_rng(6)
         for dtype in ref.DTYPES:
             for weights_dtype in (dtype, mx.float32):
@@ -272,7 +272,7 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
                         h, *m, rhs, weights, accumulate=accumulate, **kwargs
                     )
 
-                plain = lambda h, w: stock(h, m, rhs, w, **kwargs)
+                plain = lambda h, w: unfused(h, m, rhs, w, **kwargs)
                 out = fused(h, weights)
                 cotan = mx.random.normal(out.shape, key=mx.random.key(0))
                 cotan = cotan.astype(out.dtype)
@@ -293,7 +293,7 @@ class TestGatherQMMDownprojCombine(mlx_tests.MLXTestCase):
         f = lambda h, w: mx.gather_qmm_downproj_combine(h, *m, rhs, w, **kwargs)
         th = mx.random.normal(h.shape, key=mx.random.key(1))
         tw = mx.random.normal(weights.shape, key=mx.random.key(2))
-        p = lambda h, w: stock(h, m, rhs, w, **kwargs)
+        p = lambda h, w: unfused(h, m, rhs, w, **kwargs)
         (got,) = mx.jvp(lambda h: f(h, weights), [h], [th])[1]
         self.assertTrue(mx.allclose(got, p(th, weights), rtol=1e-4, atol=1e-4))
         (got,) = mx.jvp(f, [h, weights], [th, tw])[1]

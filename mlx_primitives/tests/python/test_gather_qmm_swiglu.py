@@ -26,7 +26,7 @@ def gelu_approx(g):
     return 0.5 * g * (1 + np.tanh(inner))
 
 
-def stock(x, gate, up, lhs=None, rhs=None, activation="silu", **kwargs):
+def unfused(x, gate, up, lhs=None, rhs=None, activation="silu", **kwargs):
     """The same in MLX's own operations, in float32."""
 
     def f32(a):

@@ -7,7 +7,7 @@ import fused_reference as ref
 import mlx.core as mx
 import mlx_tests
 import test_gather_qmm_swiglu as base
-from test_gather_qmm_swiglu import stock
+from test_gather_qmm_swiglu import unfused
 
 
 class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
@@ -30,7 +30,7 @@ class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
                         )
 
                     def plain(x):
-                        return stock(x, gate, up, lhs, rhs, activation, **kwargs)
+                        return unfused(x, gate, up, lhs, rhs, activation, **kwargs)
 
                     out = plain(x)
                     cotan = mx.random.normal(out.shape, key=mx.random.key(0))
@@ -49,7 +49,7 @@ class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
         for x_shape, experts in [((128,), ()), ((4, 128), ()), ((2, 4, 128), (2,))]:
             x, gate, _, up, _, kwargs = self.make(x_shape, experts)
             f = lambda x: mx.gather_qmm_swiglu(x, *gate, *up, **kwargs).sum()
-            p = lambda x: stock(x, gate, up, **kwargs).sum()
+            p = lambda x: unfused(x, gate, up, **kwargs).sum()
             self.assertTrue(mx.allclose(mx.grad(f)(x), mx.grad(p)(x), rtol=1e-4))
 
     def test_vjp_of_2d_input_and_bad_indices(self):
@@ -70,7 +70,7 @@ class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
                 f = lambda x: mx.gather_qmm_swiglu(
                     x, *gate, *up, *indices, activation=activation, **kwargs
                 )
-                p = lambda x: stock(x, gate, up, *indices, activation, **kwargs)
+                p = lambda x: unfused(x, gate, up, *indices, activation, **kwargs)
                 _, (got,) = mx.jvp(f, [x], [t])
                 h = 1e-2
                 want = (p(x + h * t) - p(x - h * t)) / (2 * h)
@@ -83,7 +83,7 @@ class TestGatherQMMSwiGLUTransforms(mlx_tests.MLXTestCase):
                 )
 
     def test_derivatives_of_nothing(self):
-        # Stock divides by these sizes.
+        # Unfused operations divide by these sizes.
         x, gate, _, up, _, kwargs = self.make()
         rhs = mx.array([4, 0, 2])
         none = mx.array([], dtype=mx.uint32)

@@ -11,7 +11,7 @@
 
 namespace mlx::core::fused::cpu::simd {
 
-/** e4m3 in byte j of each word, as stock has it: no NaN, up to 480. */
+/** e4m3 in byte j of each word, as elsewhere in MLX: no NaN, up to 480. */
 template <typename S, int j>
 typename S::F e4m3(typename S::I w) {
   typename S::I v, sign;
@@ -31,7 +31,7 @@ typename S::F e4m3(typename S::I w) {
       S::as_float(S::and_(sign, 0x80000000)));
 }
 
-/** A power of two; 255 stands for infinity in stock. */
+/** A power of two; 255 stands for infinity. */
 template <typename S>
 typename S::F e8m0(typename S::I b) {
   return S::if_less(

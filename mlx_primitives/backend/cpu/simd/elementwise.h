@@ -39,7 +39,7 @@ typename S::F exp(typename S::F x) {
   return S::mul(p, power_of_two<S>(S::subtract(n, half)));
 }
 
-/** silu(r(gate)) * r(up), each operation rounded, as stock's are. */
+/** silu(r(gate)) * r(up), each operation rounded, as if unfused. */
 template <typename S, Stored type>
 typename S::F silu_times(typename S::F gate, typename S::F up) {
   using F = typename S::F;
