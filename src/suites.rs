@@ -79,7 +79,14 @@ pub fn plan(layout: &Layout, full: bool) -> Result<Vec<Suite>> {
     let log = |name: &str| layout.logs().join(format!("test-{name}.log"));
     let mut rust = Command::new("cargo").args(["test", "--workspace", "--no-fail-fast"]);
     if full {
+        // All but the bodies of other tests' child processes, and what changes the sources.
         rust = rust.args(["--", "--include-ignored"]);
+        rust = rust.args([
+            "--skip",
+            "in_a_process_of_its_own",
+            "--skip",
+            "write_the_corpus",
+        ]);
     }
     let cpp = Command::new(test_program(layout))
         // Two of MLX's cases need GGUF, which is not built.

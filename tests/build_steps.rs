@@ -318,7 +318,7 @@ fn the_extension_is_built_against_a_prefix_and_again_when_that_changes() {
 /// What [`kill_9_at_any_time`] and the like run in a process of its own.
 #[test]
 #[ignore = "a child process of other tests"]
-fn child() {
+fn in_a_process_of_its_own() {
     let Some(root) = std::env::var_os("BUILD_STEPS_ROOT") else {
         return;
     };
@@ -346,7 +346,12 @@ fn child() {
 fn child_of(root: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command
-        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .args([
+            "in_a_process_of_its_own",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("BUILD_STEPS_ROOT", root)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -73,7 +73,7 @@ fn what_a_killed_run_left_does_not_stop_the_next() {
 /// Not a test of its own: the body of child processes of the tests below.
 #[test]
 #[ignore = "run by other tests as a child process"]
-fn child() {
+fn in_a_process_of_its_own() {
     let root = PathBuf::from(std::env::var_os("CHILD_ROOT").unwrap());
     let layout = Layout::at(&root, root.join("target/mlx"));
     let config = Config::load(&layout).unwrap();
@@ -86,13 +86,18 @@ fn child() {
     source::obtain(&layout, &config, &request, &Silent).unwrap();
 }
 
-/// `sh -c SCRIPT` with this test program as `"$@"`, set to run [`child`].
+/// `sh -c SCRIPT` with this test program as `"$@"`, set to run
+/// [`in_a_process_of_its_own`].
 fn child_of(script: &str, project: &Project, url: &str, choice: &str) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", script, "-"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "interrupted::child", "--ignored"])
+        .args([
+            "--exact",
+            "interrupted::in_a_process_of_its_own",
+            "--ignored",
+        ])
         .env("CHILD_ROOT", project.layout.root())
         .env("CHILD_URL", url)
         .env("CHILD_CHOICE", choice)
